@@ -151,8 +151,10 @@ def _not_asked(check: Check, at: datetime) -> dict[str, Any]:
 
 
 def _details(facts: Facts) -> dict[str, Any]:
+    # What JSON's escapes let through and UTF-8 cannot write must not keep an event from being sent.
+    registrar = facts.registrar.encode("utf-8", "replace").decode() if facts.registrar else None
     return {
-        "registrar": facts.registrar,
+        "registrar": registrar,
         "creation_date": wire.instant_text(facts.created_at),
         "expiration_date": wire.instant_text(facts.expires_at),
     }

@@ -1,4 +1,4 @@
-"""The ports: what the inside asks of the world. Adapters implement them; fakes are proven by the same contract tests."""
+"""The ports: what the inside asks of the world. The same contract tests prove an adapter and its fake."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from domainwatch.names import Name
 Now = Callable[[], datetime]
 
 
-# --- DNS ---------------------------------------------------------------------------------------------------------------------
+# --- DNS --------------------------------------------------------------------------------------------------------------
 
 
 class Delegation(StrEnum):
@@ -30,7 +30,9 @@ class Delegation(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DnsAnswer:
-    """One zone server's answer: `server` is `address:port`, `nameservers` are the delegation's, `duration_ms` includes retries."""
+    """One zone server's answer: `server` is `address:port`, `nameservers` are the delegation's, `duration_ms` includes
+    retries.
+    """
 
     delegation: Delegation
     server: str = ""
@@ -42,20 +44,24 @@ class DnsPort(Protocol):
     """Delegation questions to the zones' own servers, and plain address look-ups through the configured resolver."""
 
     def delegations(self, names: Sequence[Name], *, timeout_s: float) -> Mapping[Name, DnsAnswer]:
-        """Each name's delegation, all asked at once; every name is answered within `timeout_s`. Never raises for the far side."""
+        """Each name's delegation, all asked at once; every name is answered within `timeout_s`. Never raises for the
+        far side.
+        """
         ...
 
     def addresses(self, host: str, *, timeout_s: float) -> tuple[str, ...]:
-        """The IP addresses of a host, through the resolver; empty when it has none. Raises `TryLater` when nobody answers."""
+        """The IP addresses of a host, through the resolver; empty when it has none. Raises `TryLater` when nobody
+        answers.
+        """
         ...
 
 
-# --- HTTP and WHOIS ------------------------------------------------------------------------------------------------------------
+# --- HTTP and WHOIS ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpReply:
-    """A reply as it came: header names in lower case, `body` decoded from gzip or deflate, at most the size asked for."""
+    """A reply as it came: header names lower case, `body` decoded from gzip or deflate, capped."""
 
     status: int
     headers: Mapping[str, str]
@@ -65,7 +71,9 @@ class HttpReply:
 
 
 class HttpPort(Protocol):
-    """HTTP/1.1 with one deadline and a size cap for the whole exchange, to public addresses only, checked on the one connected to."""
+    """HTTP/1.1 with one deadline and a size cap for the whole exchange, to public addresses only, checked on the one
+    connected to.
+    """
 
     def fetch(
         self,
@@ -79,9 +87,9 @@ class HttpPort(Protocol):
         redirects: int = 0,
         truncate: bool = False,
     ) -> HttpReply:
-        """The reply, whatever its status. Follows at most `redirects` redirects, each hop guarded anew (and never from https to
-        http). With `truncate` a longer body is cut at `max_bytes`. Raises `Unreachable`, `DeadlinePassed`, `TooLarge`, `Malformed`,
-        `AddressForbidden`.
+        """The reply, whatever its status. Follows at most `redirects` redirects, each hop guarded anew (and never from
+        https to http). With `truncate` a longer body is cut at `max_bytes`. Raises `Unreachable`, `DeadlinePassed`,
+        `TooLarge`, `Malformed`, `AddressForbidden`.
         """
         ...
 
@@ -105,7 +113,7 @@ class WhoisPort(Protocol):
         ...
 
 
-# --- What is known of zones ------------------------------------------------------------------------------------------------------
+# --- What is known of zones -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,13 +159,13 @@ class Probes:
     user_agent: str = "Domainwatch"
 
 
-# --- Pacing ----------------------------------------------------------------------------------------------------------------------
+# --- Pacing -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """A stretch of `slots` time slots at one service that one worker alone may use: slot i opens at `start_ms + i * interval_ms`
-    (epoch milliseconds).
+    """A stretch of `slots` time slots at one service that one worker alone may use: slot i opens at `start_ms + i *
+    interval_ms` (epoch milliseconds).
     """
 
     kind: str
@@ -180,14 +188,18 @@ class Busy:
 
 
 class Pacing(Protocol):
-    """Leases and what refusals teach, kept in the ledger and shared by every worker. `kind` is `rdap`, `whois` or `dns`."""
+    """Leases and what refusals teach, kept in the ledger and shared by every worker. `kind` is `rdap`, `whois` or
+    `dns`.
+    """
 
     def lease(self, kind: str, service: str, *, slots: int, limit: Limit, now_ms: int, horizon_ms: int) -> Lease | Busy:
-        """Take up to `slots` slots that start no later than `now_ms + horizon_ms`, atomically. Quota and blocks count."""
+        """Take up to `slots` slots that start by `now_ms + horizon_ms`, atomically. Quota and blocks count."""
         ...
 
     def refused(self, kind: str, service: str, *, retry_after_s: float | None, limit: Limit, now_ms: int) -> None:
-        """The service asked to slow down: nothing before `retry_after_s` (a cautious default when it did not say), and half the rate."""
+        """The service asked to slow down: nothing before `retry_after_s` (a cautious default when it did not say), and
+        half the rate.
+        """
         ...
 
     def proven_at(self, kind: str, service: str, suffix: str) -> datetime | None:
@@ -202,12 +214,14 @@ class Pacing(Protocol):
     def remember_delegated(self, suffix: str, name: str, *, at: datetime) -> None: ...
 
 
-# --- The store and the outbox ----------------------------------------------------------------------------------------------------
+# --- The store and the outbox -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """One watched name as stored: plain JSON values under the item's own attribute names (see `wire.py`), plus its version."""
+    """One watched name as stored: plain JSON values under the item's own attribute names (see `wire.py`), plus its
+    version.
+    """
 
     name: Name
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -216,8 +230,8 @@ class Watched:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxEvent:
-    """An event to deliver: `id` is its webhook id for ever, `body` the exact bytes that are signed and sent, `target` says where:
-    `result`, `available` or `event`.
+    """An event to deliver: `id` is its webhook id for ever, `body` the exact bytes that are signed and sent, `target`
+    says where: `result`, `available` or `event`.
     """
 
     id: str
@@ -257,8 +271,8 @@ class Store(Protocol):
         ...
 
     def commit(self, changes: Sequence[Change]) -> list[Change]:
-        """Write each change with its events and the counts in one transaction each or many together; an item whose version moved on
-        (or that is no longer watched) is returned unwritten. Never writes half a change.
+        """Write each change with its events and the counts in one transaction each or many together; an item whose
+        version moved on (or that is no longer watched) is returned unwritten. Never writes half a change.
         """
         ...
 
@@ -315,5 +329,76 @@ class QueuePort(Protocol):
     """The check queue."""
 
     def send(self, messages: Sequence[tuple[Mapping[str, Any], int]]) -> None:
-        """Send (message, delay in seconds, at most 900) pairs; raises `TryLater` if any was not taken, naming how many."""
+        """Send (message, delay in seconds, at most 900) pairs; raises `TryLater` naming how many were not taken."""
+        ...
+
+
+# --- The callback receiver --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one delivery attempt ended. `status` 0: no reply came, `error` says why. `gone`: the receiver wants no more
+    of it (410). `retry_after_s` is the receiver's own word for when to come back.
+    """
+
+    status: int = 0
+    error: str = ""
+    gone: bool = False
+    retry_after_s: float | None = None
+
+    @property
+    def delivered(self) -> bool:
+        return 200 <= self.status < 300
+
+
+class CallbackPort(Protocol):
+    """Where events go."""
+
+    def has_receiver(self, target: str) -> bool:
+        """Whether a URL is configured for this target."""
+        ...
+
+    def deliver(self, event: OutboxEvent) -> Outcome:
+        """One attempt, over within the attempt's whole deadline. Never raises for the far side. May run in threads."""
+        ...
+
+
+# --- What the HTTP API starts -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """One finished execution of the ladder: its output and where people find it."""
+
+    arn: str
+    output: Mapping[str, Any]
+    link: str = ""
+
+
+class Runner(Protocol):
+    """Starts executions of the ladder."""
+
+    def look(self, execution_input: Mapping[str, Any], *, name: str) -> Execution:
+        """Run one to its end. Raises `DeadlinePassed` (it took too long), `Malformed` (it failed), `TryLater`."""
+        ...
+
+    def start(self, execution_input: Mapping[str, Any], *, name: str) -> bool:
+        """Start one under that name and go; False when that very name was started before. Raises `TryLater`."""
+        ...
+
+
+class Refresher(Protocol):
+    """Runs a list refresh now."""
+
+    def refresh(self) -> Mapping[str, Any] | None:
+        """What the refresh answered; None when it goes on longer than we wait. Raises `TryLater`."""
+        ...
+
+
+class QueueDepths(Protocol):
+    """How full the queues are."""
+
+    def depths(self) -> Mapping[str, Mapping[str, int]]:
+        """{queue: {"waiting", "in_flight", "delayed"}}."""
         ...
