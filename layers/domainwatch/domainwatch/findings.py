@@ -29,8 +29,8 @@ class Reading(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What a registry says of a registered name. Instants are aware UTC; `statuses` are EPP or RDAP status words as they
-    came (RFC 8056 relates the two); `nameservers` are lower-case host names without the final dot.
+    """What a registry says of a registered name. Instants are aware UTC; `statuses` are EPP or RDAP status words as
+    they came (RFC 8056 relates the two); `nameservers` are lower-case host names without the final dot.
     """
 
     registrar: str | None = None
@@ -65,8 +65,8 @@ class Finding:
     """One check's answer about one name.
 
     `reason` is a stable word (`delegated`, `nxdomain`, `rate_limited`, …). `service` is the `host:port` that was asked,
-    empty when none was. `excerpt` is evidence: at most 1 KB, control characters escaped. `proven_at` is when that service
-    last answered a control question of this name's suffix as registered; None makes a `NOT_FOUND` no witness.
+    empty when none was. `excerpt` is evidence: at most 1 KB, control characters escaped. `proven_at` is when that
+    service last answered a control question of this name's suffix as registered; None makes a `NOT_FOUND` no witness.
     """
 
     name: Name

@@ -31,8 +31,8 @@ _NOT_LETTERS = re.compile(r"[^a-z]")
 
 
 def phase_of(facts: Facts, *, now: datetime, delegated: bool) -> Phase:
-    """The phase of a registered name. `delegated`: DNS shows it in its zone now, which a name in redemption, pending deletion or on
-    hold is not, so facts that say so are older than the delegation and do not count.
+    """The phase of a registered name. `delegated`: DNS shows it in its zone now, which a name in redemption, pending
+    deletion or on hold is not, so facts that say so are older than the delegation and do not count.
 
     An expiry in the past is `GRACE`, never availability (the registry has not let the name go).
     """

@@ -67,7 +67,9 @@ class Delays:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What is said of a name now. `confidence` is 0 to 1; `why` names the witnesses; `first_look` is set while a second one is due."""
+    """What is said of a name now. `confidence` is 0 to 1; `why` names the witnesses; `first_look` is set while a second
+    one is due.
+    """
 
     status: Status
     confidence: float
@@ -78,8 +80,8 @@ class Verdict:
     first_look: FirstLook | None = None
 
 
-# Confidence per set of witnesses. Until the accuracy report calibrates them these are its priors: the share of right answers each
-# set gave on recorded answers, rounded down. A larger set never has a smaller number than a set it contains.
+# Confidence per set of witnesses. Until the accuracy report calibrates them these are its priors: the share of right
+# answers each set gave on recorded answers, rounded down. A larger set never has a smaller number than one it contains.
 _REGISTERED = {Check.HTTP: 0.6, Check.DNS: 0.99, Check.WHOIS: 0.99, Check.RDAP: 0.995}
 _RESERVED = {Check.HTTP: 0.0, Check.DNS: 0.0, Check.WHOIS: 0.95, Check.RDAP: 0.97}
 _BOTH = frozenset({Check.RDAP, Check.WHOIS})

@@ -1,4 +1,5 @@
-"""The JSON shapes that cross a boundary, and the types they become: queue messages, execution inputs, stored items, bodies.
+"""The JSON shapes that cross a boundary, and the types they become: queue messages, execution inputs, stored items,
+bodies.
 
 Raw dictionaries stop here. Instants travel as RFC 3339 UTC text, except where an older contract says epoch seconds.
 """
@@ -108,8 +109,8 @@ def finding_json(finding: Finding) -> dict[str, Any]:
 
 
 def pack_finding(finding: Finding) -> list[Any]:
-    """A finding as it travels through an execution, where a thousand of them must fit: a list in a fixed order, with what
-    is empty at its end left out.
+    """A finding as it travels through an execution, where a thousand of them must fit: a list in a fixed order, with
+    what is empty at its end left out.
     """
     packed = [
         finding.name.text,
@@ -152,24 +153,46 @@ def unpack_finding(packed: Sequence[Any]) -> Finding:
 # --- what is known of a name ------------------------------------------------------------------------------------------
 
 
-def pack_known(known: Known) -> dict[str, Any]:
-    """What is known of a name as it travels in an execution's input; what is empty is left out."""
-    packed: dict[str, Any] = {
-        "status": known.status.value,
-        "phase": known.phase.value if known.phase else None,
-        "reason": known.reason,
-        "since": instant_text(known.since),
-        "stale_since": instant_text(known.stale_since),
-        "facts": facts_json(known.facts),
-        "first_look": _first_look_json(known.first_look),
-        "results": dict(known.results),
-        "version": known.version,
-    }
-    return {key: value for key, value in packed.items() if value not in (None, "", {}, [])}
+def pack_known(known: Known) -> list[Any]:
+    """The part of what is known that tells whether anything changed, as it travels in an execution's input: a list in a
+    fixed order, with what is empty at its end left out. A thousand of them must fit beside a thousand findings.
+    """
+    packed: list[Any] = [
+        known.status.value,
+        known.phase.value if known.phase else 0,
+        known.version,
+        epoch_ms(known.facts.expires_at) if known.facts.expires_at else 0,
+        dict(known.results) or 0,
+        [epoch_ms(known.first_look.at), int(known.first_look.suspicious)] if known.first_look else 0,
+        epoch_ms(known.stale_since) if known.stale_since else 0,
+        known.reason if known.stale_since else 0,
+    ]
+    while not packed[-1]:
+        packed.pop()
+    return packed
+
+
+def unpack_known(packed: Sequence[Any]) -> Known:
+    """The knowledge that `pack_known` wrote. Raises `BadMessage`."""
+    filled = [*packed, *([0] * (8 - len(packed)))]
+    status, phase, version, expires_ms, results, look, stale_ms, reason = filled
+    try:
+        return Known(
+            status=Status(status or "unknown"),
+            phase=Phase(phase) if phase else None,
+            version=int(version),
+            facts=Facts(expires_at=from_epoch_ms(expires_ms)) if expires_ms else NO_FACTS,
+            results=dict(results or {}),
+            first_look=FirstLook(at=from_epoch_ms(look[0]), suspicious=bool(look[1])) if look else None,
+            stale_since=from_epoch_ms(stale_ms) if stale_ms else None,
+            reason=reason or "",
+        )
+    except (ValueError, TypeError, KeyError, IndexError) as exc:
+        raise BadMessage(f"malformed knowledge of a name: {exc}") from exc
 
 
 def known_from(attributes: Mapping[str, Any]) -> Known:
-    """What is known, from a stored item or from `pack_known`. Raises `BadMessage`."""
+    """What is known of a name, from its stored attributes. Raises `BadMessage`."""
     try:
         look = attributes.get("first_look")
         return Known(
@@ -191,18 +214,18 @@ def known_from(attributes: Mapping[str, Any]) -> Known:
         raise BadMessage(f"malformed knowledge of a name: {exc}") from exc
 
 
-def _first_look_json(look: FirstLook | None) -> dict[str, Any] | None:
+def first_look_json(look: FirstLook | None) -> dict[str, Any] | None:
     return None if look is None else {"at": instant_text(look.at), "suspicious": look.suspicious}
 
 
-# --- the queue and the execution ---------------------------------------------------------------------------------------
+# --- the queue and the execution --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """A queue message: up to 1,000 names that climb the ladder together, from `rung` on, not before `continue_at` (epoch
-    seconds). `facts` asks for the registry's facts even of names that DNS shows as registered. `findings` (packed) and
-    `lease` are what a deferred batch brings along.
+    """A queue message: up to 1,000 names that climb the ladder together, from `rung` on, not before `continue_at`
+    (epoch seconds). `facts` asks for the registry's facts even of names that DNS shows as registered. `findings`
+    (packed) and `lease` are what a deferred batch brings along.
     """
 
     run_id: str
@@ -240,7 +263,7 @@ class Message:
 
 
 def message_from(body: str | bytes) -> Message:
-    """Parse a queue message. Raises `BadMessage` with what is wrong: such a message must end in the dead-letter queue."""
+    """Parse a queue message. Raises `BadMessage` with what is wrong: it belongs in the dead-letter queue."""
     try:
         raw = json.loads(body)
     except (ValueError, RecursionError) as exc:
@@ -316,7 +339,8 @@ def lease_from(raw: Mapping[str, Any] | None) -> Lease | None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """The facts of one execution. `look`: only look, change nothing, announce nothing. `room` is how many bytes of
-    findings the execution's payloads still hold.
+    findings the execution's payloads still hold. `prove_since`: the latest first look among the names; a service must
+    have answered a control question after it (None: none of them awaits a second look).
     """
 
     run_id: str
@@ -324,6 +348,7 @@ class Batch:
     look: bool = False
     facts: bool = False
     room: int = MAX_PAYLOAD_BYTES // 2
+    prove_since: datetime | None = None
     lease: Lease | None = None
 
     def json(self) -> dict[str, Any]:
@@ -334,6 +359,7 @@ class Batch:
             "look": self.look,
             "facts": self.facts,
             "room": self.room,
+            "prove_since": epoch_ms(self.prove_since) if self.prove_since else None,
             "lease": lease_json(self.lease),
         }
 
@@ -347,6 +373,7 @@ def batch_from(raw: Mapping[str, Any]) -> Batch:
             look=bool(raw.get("look")),
             facts=bool(raw.get("facts")),
             room=int(raw["room"]),
+            prove_since=from_epoch_ms(raw["prove_since"]) if raw.get("prove_since") else None,
             lease=lease_from(raw.get("lease")),
         )
     except (KeyError, TypeError, ValueError) as exc:
@@ -366,6 +393,7 @@ def execution_input(message: Message, known: Mapping[Name, Known], *, look: bool
         look=look,
         facts=message.facts,
         room=room,
+        prove_since=max((each.first_look.at for each in known.values() if each.first_look), default=None),
         lease=message.lease,
     )
     return {"batch": batch.json(), "rung": message.rung, "names": names, "known": packed, "findings": findings}
@@ -429,7 +457,7 @@ def settle_request_from(event: Mapping[str, Any]) -> SettleRequest:
         return SettleRequest(
             batch=batch_from(event["batch"]),
             names=names,
-            known={name: known_from(known.get(name.text, {})) for name in names},
+            known={name: unpack_known(known.get(name.text, ())) for name in names},
             findings=tuple(unpack_finding(finding) for finding in event.get("findings") or ()),
             deferred=tuple(message_from(dumps(message)) for message in event.get("deferred") or ()),
             failed=tuple(str(rung) for rung in event.get("failed") or ()),
@@ -438,7 +466,7 @@ def settle_request_from(event: Mapping[str, Any]) -> SettleRequest:
         raise BadMessage(f"malformed request to settle: {exc}") from exc
 
 
-# --- the watched name as stored -----------------------------------------------------------------------------------------
+# --- the watched name as stored ---------------------------------------------------------------------------------------
 
 
 def shard_of(name: Name, shards: int) -> int:

@@ -58,8 +58,8 @@ def _key(secret: str) -> bytes:
 
 
 class CallbackClient:
-    """The `CallbackPort` adapter. `urls` maps targets to URLs; `credentials` is asked at each attempt, so that a rotated
-    secret is used without a restart. Safe to share between threads if `http` and `credentials` are.
+    """The `CallbackPort` adapter. `urls` maps targets to URLs; `credentials` is asked at each attempt, so that a
+    rotated secret is used without a restart. Safe to share between threads if `http` and `credentials` are.
     """
 
     def __init__(
