@@ -88,12 +88,14 @@ def judge(scenario: Scenario, registry: Registry, statuses: Mapping[str, str | N
             continue
         status = given.get(plan.name, "refused")
         wanted = plan.expect.statuses
-        row = by_truth.setdefault(wanted[0], {"right": 0, "wrong": 0, "refused": 0})
+        row = by_truth.setdefault(wanted[0], {"right": 0, "exact": 0, "wrong": 0, "refused": 0})
         if status == "available" and "available" not in wanted:
             false_available.append(plan.name)
         if status in wanted:
             right.append(plan.name)
             row["right"] += 1
+            # `right` counts every status that is allowed, `exact` only the one hoped for.
+            row["exact"] += status == wanted[0]
         elif status == "refused":
             refused.append(plan.name)
             row["refused"] += 1
