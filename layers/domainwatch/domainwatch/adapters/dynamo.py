@@ -14,13 +14,12 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
-
 from domainwatch.errors import BadMessage, BadSettings, Conflict, TryLater, Unreachable
 
 Item = dict[str, dict[str, Any]]
 T = TypeVar("T")
 
-# An item may have 400 KB, a transaction 4 MB and 100 actions; ours are measured as JSON, which is never smaller by much.
+# An item may have 400 KB, a transaction 4 MB and 100 actions; ours are measured as JSON, which is hardly ever smaller.
 MAX_ITEM_BYTES = 380_000
 MAX_TRANSACTION_BYTES = 3_500_000
 MAX_ACTIONS = 100
@@ -28,6 +27,7 @@ KEYS_PER_GET = 100
 
 # How often a call is made in all, beside the client's own quick retries, and how long the pauses between may grow.
 ATTEMPTS = 6
+TRANSACTION_ATTEMPTS = 10
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 1.0
 
@@ -60,7 +60,7 @@ _MISCONFIGURED = {
 
 
 class ConditionFailed(Conflict):
-    """The item is not as the condition wants it; `item` is what is there now (empty: nothing, or it was not asked for)."""
+    """The item is not as the condition wants it; `item` is what is there now (empty: nothing, or not asked for)."""
 
     def __init__(self, message: str, item: Item) -> None:
         super().__init__(message)
@@ -81,7 +81,7 @@ def busy(code: str) -> bool:
 
 
 class Dynamo:
-    """DynamoDB calls that are repeated, bounded and jittered, while DynamoDB is busy or away, and raise our errors only.
+    """DynamoDB calls, repeated (bounded, jittered) while DynamoDB is busy or away, that raise our errors only.
 
     Every call is safe to repeat: reads are, and writes carry a condition or a token.
     """
@@ -102,8 +102,8 @@ class Dynamo:
         self._sleep(min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt) * self._chance())
 
     def call(self, operation: str, **request: Any) -> Mapping[str, Any]:
-        """One operation by its client method's name. Raises `TryLater`, `ConditionFailed`, `Cancelled`, `BadSettings` or
-        `BadMessage`.
+        """One operation by its client method's name. Raises `TryLater`, `ConditionFailed`, `Cancelled`, `BadSettings`
+        or `BadMessage`.
         """
         for attempt in range(ATTEMPTS):
             try:

@@ -75,8 +75,8 @@ def _event(item: Item) -> OutboxEvent:
 class DynamoOutbox:
     """The outbox over DynamoDB; what is promised is said in `ports.Outbox`."""
 
-    def __init__(self, client: Any, *, ledger_table: str, now: Now, dynamo: Dynamo | None = None) -> None:
-        self._dynamo = dynamo or Dynamo(client)
+    def __init__(self, client: Any, *, ledger_table: str, now: Now, dynamo: Callable[[Any], Dynamo] = Dynamo) -> None:
+        self._dynamo = dynamo(client)
         self._table = ledger_table
         self._now = now
 
@@ -106,7 +106,7 @@ class DynamoOutbox:
         return [_event(item) for item in waiting if item.get("due_bucket", {}).get("S", DEAD) != DEAD]
 
     def claim(self, event: OutboxEvent, *, until: datetime) -> bool:
-        """Take an event for one attempt: True for one deliverer only. Should it die, the event is due again at `until`."""
+        """Take an event for one attempt: True for one deliverer only. If that one dies, it is due again at `until`."""
         claim_id = uuid.uuid4().hex
         try:
             self._update(
@@ -151,7 +151,7 @@ class DynamoOutbox:
         )
 
     def failed(self, event: OutboxEvent, *, next_at: datetime | None, error: str) -> None:
-        """Count the attempt that `event` was taken for, once: nothing happens if it was counted or delivered meanwhile."""
+        """Count the attempt `event` was taken for, once: nothing happens if it was counted or delivered meanwhile."""
         bucket = due_bucket(event.id)
         self._try_update(
             event.id,
@@ -204,8 +204,8 @@ class DynamoOutbox:
     def page(
         self, *, state: str, after: Mapping[str, Any] | None, limit: int
     ) -> tuple[list[OutboxEvent], Mapping[str, Any] | None]:
-        """One page of the events that are `pending` (bucket by bucket, oldest first in each) or `dead` (latest first), and
-        the position after it (None: the end). Raises `BadMessage` for another state or a malformed position.
+        """One page of the events that are `pending` (bucket by bucket, oldest first in each) or `dead` (latest first),
+        and the position after it (None: the end). Raises `BadMessage` for another state or a malformed position.
         """
         if state not in {"pending", "dead"}:
             raise BadMessage(f"events are listed as pending or dead, not {state!r}")

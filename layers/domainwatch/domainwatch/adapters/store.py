@@ -3,14 +3,15 @@
 Names are clustered by shard; a version on each item decides who was first. A change, the events that tell it and the
 shard's counts are one transaction. Nothing scans a table.
 
-Attributes of the adapter's own on a name's item: `shard`, `name`, `version`, `write_id` (which change made this version:
-a transaction whose reply was lost knows itself again), `cadence_key` and `attention` (the keys of the two indexes).
+Attributes of our own on a name's item: `shard`, `name`, `version`, `write_id` (the change that made this version, so
+that a transaction whose reply was lost knows itself again), `cadence_key` and `attention` (the indexes' keys).
 """
 
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -19,6 +20,7 @@ from domainwatch.adapters.dynamo import (
     MAX_ACTIONS,
     MAX_ITEM_BYTES,
     MAX_TRANSACTION_BYTES,
+    TRANSACTION_ATTEMPTS,
     Cancelled,
     Dynamo,
     Item,
@@ -62,6 +64,10 @@ class _Step:
     size_bytes: int
 
 
+# Which step, and which of its events, an action of a transaction belongs to: (None, None) is a shard's counts.
+_Owner = tuple[_Step | None, str | None]
+
+
 class DynamoStore:
     """The store over DynamoDB; what is promised is said in `ports.Store`."""
 
@@ -73,17 +79,17 @@ class DynamoStore:
         ledger_table: str,
         shards: int,
         now: Now,
-        dynamo: Dynamo | None = None,
+        dynamo: Callable[[Any], Dynamo] = Dynamo,
         new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
     ) -> None:
-        self._dynamo = dynamo or Dynamo(client)
+        self._dynamo = dynamo(client)
         self._names = names_table
         self._ledger = ledger_table
         self._shards = shards
         self._now = now
         self._new_id = new_id
 
-    # --- reading -------------------------------------------------------------------------------------------------------
+    # --- reading ------------------------------------------------------------------------------------------------------
 
     def get(self, name: Name) -> Watched | None:
         """The name as stored, read consistently; None when it is not watched."""
@@ -99,12 +105,12 @@ class DynamoStore:
         return {name: _watched(found[text], name) for text, name in wanted.items() if text in found}
 
     def due_names(self, shard: int, cadence: str | None) -> Iterator[Name]:
-        """The names of a shard with that cadence (None: all), in order. One that is no registrable name any more, because
-        the public suffix list moved on, is left out: it could not be checked.
+        """The names of a shard with that cadence (None: all), in order. One that is no registrable name any more,
+        because the public suffix list moved on, is left out: it could not be checked.
         """
         if cadence is None:
             query = {"ProjectionExpression": "#name", **self._in_shard(shard)}
-            query["ExpressionAttributeNames"] = {**query["ExpressionAttributeNames"], "#name": "name"}
+            query["ExpressionAttributeNames"]["#name"] = "name"
         else:
             query = _in_index(_BY_CADENCE, "cadence_key", _cadence_key(shard, cadence))
         for item in self._dynamo.query(self._names, **query):
@@ -121,8 +127,8 @@ class DynamoStore:
     def page(
         self, *, status: str | None, phase: str | None, after: Mapping[str, Any] | None, limit: int
     ) -> tuple[list[Watched], Mapping[str, Any] | None]:
-        """One page and the position after it. Only a registered name has a phase. Raises `BadMessage` for a position that
-        is none of ours.
+        """One page and the position after it. Only a registered name has a phase. Raises `BadMessage` for a malformed
+        position.
         """
         if phase is not None and status not in {None, Status.REGISTERED}:
             return [], None
@@ -133,8 +139,8 @@ class DynamoStore:
         if attention is not None:
             items = self._page_of_index(attention, start, limit)
         else:
-            wanted = "status" if status else "phase" if phase else None
-            items = self._page_of_shards(wanted, status or phase, start, limit)
+            wanted = {"status": Status.REGISTERED.value} if status or phase else {}
+            items = self._page_of_shards(wanted | ({"phase": phase} if phase else {}), start, limit)
         found = [_watched(item) for item in islice(items, limit + 1)]
         if len(found) <= limit:
             return found, None
@@ -152,17 +158,15 @@ class DynamoStore:
             }
         return self._dynamo.query(self._names, Limit=limit + 1, **query)
 
-    def _page_of_shards(
-        self, attribute: str | None, value: str | None, start: tuple[int, str] | None, limit: int
-    ) -> Iterator[Item]:
+    def _page_of_shards(self, wanted: Mapping[str, str], start: tuple[int, str] | None, limit: int) -> Iterator[Item]:
         first = start[0] if start else 0
-        # Most shards of a short watch list are empty; the counts know which. A shard's total changes with `add` and `remove` only.
+        # Most shards of a short watch list are empty, and the counts know which.
         for shard in sorted(shard for shard in self._populated() if shard >= first):
             query = {**self._in_shard(shard), "Limit": max(limit + 1, 25)}
-            if attribute and value:
-                query["FilterExpression"] = "#wanted = :wanted"
-                query["ExpressionAttributeNames"] = {**query["ExpressionAttributeNames"], "#wanted": attribute}
-                query["ExpressionAttributeValues"] = {**query["ExpressionAttributeValues"], ":wanted": {"S": value}}
+            if wanted:
+                query["FilterExpression"] = " AND ".join(f"#{key} = :{key}" for key in wanted)
+                query["ExpressionAttributeNames"].update({f"#{key}": key for key in wanted})
+                query["ExpressionAttributeValues"].update({f":{key}": {"S": value} for key, value in wanted.items()})
             if start and shard == first:
                 query["ExclusiveStartKey"] = {"shard": {"S": str(shard)}, "name": {"S": start[1]}}
             yield from self._dynamo.query(self._names, **query)
@@ -173,7 +177,7 @@ class DynamoStore:
                 yield shard
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """How many names have each status, each phase (registered ones), and high priority; what nobody has is left out."""
+        """How many names have each status, each phase (registered ones), and high priority; zeros are left out."""
         total: Counter[str] = Counter()
         for _, counted in self._counts():
             total.update(counted)
@@ -195,7 +199,7 @@ class DynamoStore:
         for item in items:
             yield int(item["sk"]["S"]), {key: from_value(value) for key, value in item.items() if "#" in key}
 
-    # --- changing ------------------------------------------------------------------------------------------------------
+    # --- changing -----------------------------------------------------------------------------------------------------
 
     def add(self, items: Iterable[Watched]) -> list[Name]:
         """Watch new names, many to a transaction; returns those that were really new. Versions start at 1."""
@@ -261,11 +265,12 @@ class DynamoStore:
         return self._step(index, watched.name, {"Delete": delete}, self._new_id(), counts=counts)
 
     def commit(self, changes: Sequence[Change]) -> list[Change]:
-        """Write the changes; returns those whose item moved on or is gone. `before` must be as it was read: its version is the
-        condition and its attributes are what the counts lose. What is written has version `before.version + 1`, whatever
-        `after` says. An event that exists already was told before: the change is written without it.
+        """Write the changes; returns those whose item moved on or is gone. `before` must be as it was read: its version
+        is the condition and its attributes are what the counts lose. What is written has version `before.version + 1`,
+        whatever `after` says. An event that exists already was told before: the change is written without it.
 
-        Raises `TryLater` when DynamoDB stays busy and `BadMessage` for a change it can never take, the others being written.
+        Raises `TryLater` when DynamoDB stays busy (some may be written by then) and, when all others are written,
+        `BadMessage` for changes that can never be.
         """
         now = self._now()
         steps: list[_Step] = []
@@ -278,7 +283,7 @@ class DynamoStore:
         refused = self._write(steps, unfit)
         return [changes[index] for index in sorted(step.index for step in refused)]
 
-    def _changing(self, index: int, change: Change, now: Any) -> _Step:
+    def _changing(self, index: int, change: Change, now: datetime) -> _Step:
         name = change.before.name
         if change.after.name != name:
             raise BadMessage(f"a change of {name} cannot become {change.after.name}")
@@ -337,10 +342,10 @@ class DynamoStore:
             size_bytes=sum(sizes),
         )
 
-    # --- transactions --------------------------------------------------------------------------------------------------
+    # --- transactions -------------------------------------------------------------------------------------------------
 
     def _write(self, steps: Sequence[_Step], unfit: list[BadMessage] | None = None) -> list[_Step]:
-        """Do the steps, packed by shard so that its counts are written once; returns those refused by their condition."""
+        """Do the steps, packed by shard so that its counts are written once; returns those their condition refused."""
         unfit = unfit if unfit is not None else []
         refused: list[_Step] = []
         for pack in _packs(sorted(steps, key=lambda step: step.shard)):
@@ -361,7 +366,8 @@ class DynamoStore:
                 self._dynamo.call("transact_write_items", TransactItems=actions, ClientRequestToken=token)
                 break
             except Cancelled as exc:
-                outcome = _outcome(exc, owners)
+                outcome = _outcome(exc.reasons, owners)
+                message = str(exc)
             except BadMessage as exc:
                 if len(waiting) == 1:
                     unfit.append(exc)
@@ -372,12 +378,12 @@ class DynamoStore:
                 break
             told |= outcome.told
             refused += [step for step in waiting if step.index in outcome.refused]
-            unfit += [BadMessage(f"{step.name}: {exc}") for step in waiting if step.index in outcome.unfit]
+            unfit += [BadMessage(f"{step.name}: {message}") for step in waiting if step.index in outcome.unfit]
             done = outcome.refused | outcome.written | outcome.unfit
             waiting = [step for step in waiting if step.index not in done]
             if not done and not outcome.told:
                 attempt += 1
-                if attempt == ATTEMPTS:
+                if attempt == TRANSACTION_ATTEMPTS:
                     raise TryLater("DynamoDB kept cancelling a transaction", reason="conflict")
                 self._dynamo.pause(attempt)
         return refused
@@ -413,7 +419,7 @@ class DynamoStore:
             }
         }
 
-    # --- items ---------------------------------------------------------------------------------------------------------
+    # --- items --------------------------------------------------------------------------------------------------------
 
     def _key(self, name: Name) -> Item:
         return {"shard": {"S": str(shard_of(name, self._shards))}, "name": {"S": name.text}}
@@ -440,10 +446,6 @@ class DynamoStore:
         return {**to_item({**shown, **own}), **self._key(name)}, shown
 
 
-# Which step, and which of its events, an action of a transaction belongs to: (None, None) is a shard's counts.
-_Owner = tuple[_Step | None, str | None]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
     """What a cancelled transaction's reasons say: indexes of steps, and ids of events that had been told before."""
@@ -454,9 +456,9 @@ class _Outcome:
     told: set[str]
 
 
-def _outcome(cancelled: Cancelled, owners: Sequence[_Owner]) -> _Outcome:
+def _outcome(reasons: Sequence[tuple[str, Item]], owners: Sequence[_Owner]) -> _Outcome:
     outcome = _Outcome(refused=set(), written=set(), unfit=set(), told=set())
-    for (code, there), (step, event_id) in zip(cancelled.reasons, owners, strict=True):
+    for (code, there), (step, event_id) in zip(reasons, owners, strict=True):
         if step is None or code == "None" or busy(code):
             continue
         if code != _FAILED:
