@@ -187,6 +187,22 @@ class Busy:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicePace:
+    """A service as shown to people: the rate now in force, the next free slot, what is left of the day's quota (None: there
+    is none), until when it is blocked (None: it is not), and how many slots are given away and not open yet.
+    """
+
+    kind: str
+    service: str
+    rate_per_s: float
+    next_free_ms: int
+    quota_left: int | None
+    blocked_until_ms: int | None
+    blocked_reason: str
+    waiting: int
+
+
 class Pacing(Protocol):
     """Leases and what refusals teach, kept in the ledger and shared by every worker. `kind` is `rdap`, `whois` or
     `dns`.
@@ -212,6 +228,9 @@ class Pacing(Protocol):
         ...
 
     def remember_delegated(self, suffix: str, name: str, *, at: datetime) -> None: ...
+    def services(self, *, now_ms: int) -> list[ServicePace]:
+        """Every service that was ever leased, in order of kind and name."""
+        ...
 
 
 # --- The store and the outbox -----------------------------------------------------------------------------------------
@@ -377,14 +396,12 @@ class Execution:
 
 
 class Runner(Protocol):
-    """Starts executions of the ladder."""
+    """The ladder as a workflow that answers."""
 
-    def look(self, execution_input: Mapping[str, Any], *, name: str) -> Execution:
-        """Run one to its end. Raises `DeadlinePassed` (it took too long), `Malformed` (it failed), `TryLater`."""
-        ...
-
-    def start(self, execution_input: Mapping[str, Any], *, name: str) -> bool:
-        """Start one under that name and go; False when that very name was started before. Raises `TryLater`."""
+    def look(self, name: str, body: Mapping[str, Any]) -> Execution:
+        """Run one execution under that name to its end. Raises `DeadlinePassed` (it took too long), `Malformed` (it
+        failed), `TryLater` (it could not be started).
+        """
         ...
 
 
@@ -401,4 +418,14 @@ class QueueDepths(Protocol):
 
     def depths(self) -> Mapping[str, Mapping[str, int]]:
         """{queue: {"waiting", "in_flight", "delayed"}}."""
+        ...
+
+
+class Services(Protocol):
+    """What the ledger knows of the services we ask."""
+
+    def services(self, *, now: datetime) -> Mapping[str, Mapping[str, Any]]:
+        """{"<kind> <host:port>": {"rate" per second, "next_free_at", "quota_left", "blocked_until", "waiting"}}; instants are
+        RFC 3339 text or None, and so is a quota nobody set.
+        """
         ...

@@ -1,8 +1,8 @@
 """From findings to verdicts to the store: what changed is written together with the events that tell it, and nothing
 else is.
 
-A name is written only when something about it changed. The execution's own knowledge of it decides cheaply whether it may have;
-the stored item, read anew, decides what is written.
+A name is written only when something about it changed. The execution's own knowledge of it decides cheaply whether it
+may have; the stored item, read anew, decides what is written.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -184,14 +184,26 @@ def settled_name(
     announce = _to_announce(attributes, verdict, rules)
     if announce:
         attributes["announced"] = True
-    told = _events(watched, attributes, known, verdict, findings, rules, now, announce=announce)
+    told = [*_results_told(known, verdict, findings, rules, now)]
+    episode = int(attributes.get("episode", 0))
+    if announce:
+        told.append(
+            events.available_event(watched.name, findings, confidence=verdict.confidence, episode=episode, at=now)
+        )
+    data = {key: attributes.get(key) for key in ("status", "phase", "confidence", "reason", "facts")}
+    for event_type in _types(known, verdict, announce=announce):
+        if event_type in rules.event_types:
+            told.append(
+                events.typed_event(watched.name, event_type, data, episode=f"{episode}.{watched.version}", at=now)
+            )
+    told = [event for event in told if event.target in rules.receivers]
     after = Watched(name=watched.name, attributes=attributes, version=watched.version)
     changed = bool(told) or _differs(watched.attributes, attributes)
     return Outcome(
         name=watched.name,
         verdict=verdict,
         after=after,
-        change=Change(before=watched, after=after, events=told) if changed else None,
+        change=Change(before=watched, after=after, events=tuple(told)) if changed else None,
         confirm_at=_confirm_at(known, verdict, request.batch, rules.delays, now),
     )
 
@@ -268,43 +280,17 @@ def _to_announce(attributes: Mapping[str, Any], verdict: Verdict, rules: Rules) 
     )
 
 
-def _events(
-    watched: Watched,
-    after: Mapping[str, Any],
-    known: Known,
-    verdict: Verdict,
-    findings: Sequence[Finding],
-    rules: Rules,
-    now: datetime,
-    *,
-    announce: bool,
-) -> tuple[OutboxEvent, ...]:
-    told: list[OutboxEvent] = []
+def _results_told(
+    known: Known, verdict: Verdict, findings: Sequence[Finding], rules: Rules, now: datetime
+) -> Iterable[OutboxEvent]:
+    """Each check's result that differs from that check's last one; every result where that is asked for."""
     for finding in findings:
         word = events.result_word(finding, verdict.status)
         if rules.every_check or known.results.get(finding.check.value) != word:
-            told.append(events.result_event(finding, verdict.status, at=now))
-    episode = int(after.get("episode", 0))
-    if announce:
-        told.append(
-            events.available_event(watched.name, findings, confidence=verdict.confidence, episode=episode, at=now)
-        )
-    for event_type in _typed(watched.attributes, known, verdict, announce=announce):
-        if event_type in rules.event_types:
-            data = {
-                "status": verdict.status.value,
-                "phase": verdict.phase.value if verdict.phase else None,
-                "confidence": verdict.confidence,
-                "reason": after.get("reason"),
-                "facts": after.get("facts", {}),
-            }
-            told.append(
-                events.typed_event(watched.name, event_type, data, episode=f"{episode}.{watched.version}", at=now)
-            )
-    return tuple(event for event in told if event.target in rules.receivers)
+            yield events.result_event(finding, verdict.status, at=now)
 
 
-def _typed(before: Mapping[str, Any], known: Known, verdict: Verdict, *, announce: bool) -> Iterable[str]:
+def _types(known: Known, verdict: Verdict, *, announce: bool) -> Iterable[str]:
     """The types of event that this verdict is, for receivers that opted in."""
     if announce:
         yield events.DOMAIN_AVAILABLE

@@ -27,9 +27,7 @@ _RESERVED = frozenset({"pk", "sk", "ttl", "packed"})
 class DynamoDocuments:
     """`ports.Documents` in the ledger table. Reads are consistent; what outlived its `ttl` is gone, deleted yet or not."""
 
-    def __init__(
-        self, client: Any, *, ledger_table: str, now: Now, dynamo: Callable[[Any], Dynamo] = Dynamo
-    ) -> None:
+    def __init__(self, client: Any, *, ledger_table: str, now: Now, dynamo: Callable[[Any], Dynamo] = Dynamo) -> None:
         self._dynamo = dynamo(client)
         self._table = ledger_table
         self._now = now
@@ -88,10 +86,11 @@ def _key(pk: str, sk: str) -> Item:
 def _item(pk: str, sk: str, body: Mapping[str, Any]) -> Item:
     if clash := _RESERVED & body.keys():
         raise BadMessage(f"a document cannot have a field {sorted(clash)[0]!r}")
+    body = plain(body)
     if size_bytes(body) <= PACK_ABOVE_BYTES:
         return _key(pk, sk) | to_item(body)
     short = {key: value for key, value in body.items() if _is_short(value)}
-    packed = zlib.compress(dumps({key: plain(value) for key, value in body.items() if key not in short}).encode(), 9)
+    packed = zlib.compress(dumps({key: value for key, value in body.items() if key not in short}).encode(), 9)
     item = _key(pk, sk) | to_item(short) | {"packed": {"B": packed}}
     if len(packed) + size_bytes(short) > MAX_PACKED_BYTES:
         raise BadMessage(

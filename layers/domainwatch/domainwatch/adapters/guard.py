@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass
 
 import idna
-
 from domainwatch.errors import AddressForbidden, BadSettings, Malformed
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -35,15 +34,15 @@ _FORBIDDEN_V4 = tuple(
         "240.0.0.0/4",  # reserved, limited broadcast included (RFC 1112, 919)
     )
 )
-# IANA has given out global unicast from 2000::/3 only (RFC 4291, 3587). Everything outside it is forbidden without a row of
-# its own: ::, ::1, IPv4-compatible ::/96 (RFC 4291), NAT64 64:ff9b::/96 and 64:ff9b:1::/48 (RFC 6052, 8215), discard 100::/64
-# (RFC 6666), SRv6 5f00::/16 (RFC 9602), ULA fc00::/7 (RFC 4193), fe80::/10 (RFC 4291), site-local fec0::/10 (RFC 3879),
-# multicast ff00::/8 (RFC 4291).
+# IANA has given out global unicast from 2000::/3 only (RFC 4291, 3587). Everything outside it is forbidden without a
+# row of its own: ::, ::1, IPv4-compatible ::/96 (RFC 4291), NAT64 64:ff9b::/96 and 64:ff9b:1::/48 (RFC 6052, 8215),
+# discard 100::/64 (RFC 6666), SRv6 5f00::/16 (RFC 9602), ULA fc00::/7 (RFC 4193), fe80::/10 (RFC 4291), site-local
+# fec0::/10 (RFC 3879), multicast ff00::/8 (RFC 4291).
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _FORBIDDEN_V6 = tuple(
     ipaddress.IPv6Network(network)
     for network in (
-        "2001::/23",  # IETF protocol assignments: Teredo 2001::/32, benchmarking, ORCHID (RFC 2928, 4380, 5180, 4843, 7343)
+        "2001::/23",  # protocol assignments: Teredo, benchmarking, ORCHID (RFC 2928, 4380, 5180, 4843, 7343)
         "2001:db8::/32",  # documentation (RFC 3849)
         "2002::/16",  # 6to4: carries any IPv4 address (RFC 3056)
         "3ffe::/16",  # 6bone, returned (RFC 3701)
@@ -74,7 +73,9 @@ class AllowedNetworks:
         return cls(tuple(_entry(part.strip()) for part in text.split(",") if part.strip()))
 
     def permits(self, address: str, port: int) -> bool:
-        """True when a connection to this literal address and port may be made. What is no canonical literal is forbidden."""
+        """True when a connection to this literal address and port may be made. What is no canonical literal is
+        forbidden.
+        """
         parsed = _judged(address)
         if parsed is None or not 0 < port < 65536:
             return False
@@ -86,7 +87,9 @@ class AllowedNetworks:
     def require(self, address: str, port: int) -> None:
         """Raise `AddressForbidden` unless `permits`."""
         if not self.permits(address, port):
-            raise AddressForbidden(f"{address[:64]} port {port} is not a public address and no allowed network lists it")
+            raise AddressForbidden(
+                f"{address[:64]} port {port} is not a public address and no allowed network lists it"
+            )
 
 
 def literal(text: str) -> str | None:
@@ -101,7 +104,8 @@ def literal(text: str) -> str | None:
 
 
 def host(text: str) -> str:
-    """A URL's or setting's host: an IP address's canonical text, or a host name in lower-case A-labels without a final dot.
+    """A URL's or setting's host: an IP address's canonical text, or a host name in lower-case A-labels without a final
+    dot.
 
     Raises `Malformed` for anything else, above all for what liberal parsers read as an IPv4 address: a name whose last
     label is a number, also after UTS-46 has mapped it (WHATWG URL, "ends in a number").

@@ -1,5 +1,6 @@
 """HTTP/1.1 (RFC 9110, 9112) with one deadline and one size cap for the whole exchange, to permitted addresses only."""
 
+import functools
 import http.client
 import re
 import ssl
@@ -171,8 +172,8 @@ class GuardedHttp:
         redirects: int = 0,
         truncate: bool = False,
     ) -> HttpReply:
-        """See `HttpPort.fetch`. `max_bytes` counts the decoded body. A chain longer than `redirects` raises `Malformed`; with
-        `redirects` 0 the redirect itself is the reply.
+        """See `HttpPort.fetch`. `max_bytes` counts the decoded body. A chain longer than `redirects` raises
+        `Malformed`; with `redirects` 0 the redirect itself is the reply.
         """
         started = time.monotonic()
         deadline = Deadline(timeout_s)
@@ -213,10 +214,19 @@ class GuardedHttp:
         truncate: bool,
     ) -> tuple[int, dict[str, str], bytes]:
         request = self._request(target, method, headers, body)
+        converse = functools.partial(
+            self._converse,
+            target=target,
+            method=method,
+            request=request,
+            deadline=deadline,
+            max_bytes=max_bytes,
+            truncate=truncate,
+        )
         line = self._pool.take(target.key)
         if line is not None:
             try:
-                return self._converse(line, target, method, request, deadline, max_bytes, truncate)
+                return converse(line)
             except Unreachable:
                 # The far side closed a kept connection as we used it. Nothing of a reply came: ask once more, anew.
                 if line.connection.bytes_in or method not in _IDEMPOTENT:
@@ -231,11 +241,12 @@ class GuardedHttp:
                 tls=self._context() if target.scheme == "https" else None,
             )
         )
-        return self._converse(line, target, method, request, deadline, max_bytes, truncate)
+        return converse(line)
 
     def _converse(
         self,
         line: _Line,
+        *,
         target: _Target,
         method: str,
         request: bytes,
@@ -296,7 +307,9 @@ class GuardedHttp:
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:
-    """`Retry-After` in seconds from `now` (RFC 9110, 10.2.3: seconds or a date), at most a day; None without a readable one."""
+    """`Retry-After` in seconds from `now` (RFC 9110, 10.2.3: seconds or a date), at most a day; None without a
+    readable one.
+    """
     value = headers.get("retry-after", "").strip()
     if re.fullmatch(r"[0-9]{1,18}", value):
         return min(float(value), MAX_RETRY_AFTER_S)

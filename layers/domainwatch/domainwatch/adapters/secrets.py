@@ -9,7 +9,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from domainwatch.errors import BadSettings, TryLater
 
 KEPT_S = 60.0
-_BUSY = frozenset({"InternalServiceError", "InternalServiceErrorException", "ThrottlingException", "RequestLimitExceeded"})
+_BUSY = frozenset(
+    {"InternalServiceError", "InternalServiceErrorException", "ThrottlingException", "RequestLimitExceeded"}
+)
 # What Secrets Manager says of a secret that exists and was never given a value.
 _NO_VALUE_YET = "secret value"
 

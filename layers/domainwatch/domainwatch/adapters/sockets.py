@@ -1,9 +1,10 @@
 """A TCP connection with one deadline: whatever the far side does, drip included, no call outlasts it.
 
-A timeout of the `socket` module bounds each receive on its own, so a peer that sends a byte a second is read for ever. Here
-every connect, handshake, send and receive is given only what remains of the whole exchange's time.
+A timeout of the `socket` module bounds each receive on its own, so a peer that sends a byte a second is read for ever.
+Here every connect, handshake, send and receive is given only what remains of the whole exchange's time.
 """
 
+import contextlib
 import io
 import selectors
 import socket
@@ -95,8 +96,8 @@ class Connection(io.RawIOBase):
             raise DeadlinePassed(f"{self.address} did not take the request by the deadline") from exc
 
     def is_quiet(self, reader: io.BufferedReader) -> bool:
-        """True when the far side has neither closed nor sent anything since the last reply: only then the connection can
-        carry another request without mistaking stray bytes for its reply.
+        """True when the far side has neither closed nor sent anything since the last reply: only then the connection
+        can carry another request without mistaking stray bytes for its reply.
         """
         self._deadline = None
         try:
@@ -120,8 +121,8 @@ class Connection(io.RawIOBase):
 
 
 class ReplyReader(io.BufferedReader):
-    """The one buffered reader of a connection. `http.client` closes its file after each reply; this one outlives it, so that
-    bytes read ahead are noticed instead of lost.
+    """The one buffered reader of a connection. `http.client` closes its file after each reply; this one outlives it,
+    so that bytes read ahead are noticed instead of lost.
     """
 
     def close(self) -> None:
@@ -139,8 +140,8 @@ def connect(
 ) -> Connection:
     """Connect to a host name or an address literal, to permitted addresses only, with TLS when `tls` is given.
 
-    Several addresses are tried a quarter of a second apart and the first to answer wins (RFC 8305). Raises `Unreachable`,
-    `AddressForbidden`, `DeadlinePassed`.
+    Several addresses are tried a quarter of a second apart and the first to answer wins (RFC 8305). Raises
+    `Unreachable`, `AddressForbidden`, `DeadlinePassed`.
     """
     canonical = guard.host(host)
     literal = guard.literal(canonical)
@@ -161,7 +162,9 @@ def connect(
 
 
 def system_addresses(host: str, timeout_s: float) -> tuple[str, ...]:
-    """The host's addresses by the system's own resolver. `getaddrinfo` knows no timeout, so a thread is left behind on one."""
+    """The host's addresses by the system's own resolver. `getaddrinfo` knows no timeout, so a thread is left behind on
+    one.
+    """
     answer: list[tuple[str, ...] | OSError] = []
     done = threading.Event()
 
@@ -234,10 +237,8 @@ def _start(selector: selectors.BaseSelector, address: str, port: int) -> None:
     try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
+        with contextlib.suppress(BlockingIOError):
             sock.connect((address, port))
-        except BlockingIOError:
-            pass
         selector.register(sock, selectors.EVENT_WRITE, address)
     except BaseException:
         sock.close()

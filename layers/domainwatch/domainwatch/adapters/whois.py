@@ -1,4 +1,6 @@
-"""WHOIS (RFC 3912): one line is sent, everything is read until the far side closes, the deadline passes or the cap is full."""
+"""WHOIS (RFC 3912): one line is sent, everything is read until the far side closes, the deadline passes or the cap is
+full.
+"""
 
 import time
 
@@ -53,13 +55,17 @@ class WhoisClient:
             return bytes(data), False
         except OSError as exc:
             if not data:
-                raise Unreachable(f"{connection.address} broke the connection: {exc}", reason="connection_closed") from exc
+                raise Unreachable(
+                    f"{connection.address} broke the connection: {exc}", reason="connection_closed"
+                ) from exc
             return bytes(data), False
         return bytes(data), True
 
 
 def decoded(data: bytes, charset: str | None, *, complete: bool = True) -> str:
-    """The text of a reply: the charset it is known to use, else UTF-8, else Windows-1252, else Latin-1, which takes anything."""
+    """The text of a reply: the charset it is known to use, else UTF-8, else Windows-1252, else Latin-1, which takes
+    anything.
+    """
     for codec in (charset, "utf-8", "cp1252"):
         if codec is None:
             continue

@@ -1,8 +1,7 @@
-"""The rungs that ask registries, RDAP and WHOIS: each service gets its names evenly inside a lease, or they wait their
-turn.
+"""The rungs that ask registries, RDAP and WHOIS: each service gets its names evenly inside a lease, or they wait.
 
-Names whose service has no free slot soon are deferred: they go back on the queue with the rung to continue at, the moment and,
-where one was taken, the lease. Nothing here sleeps for a registry beyond the slots of a lease that has begun.
+Names whose service has no free slot soon are deferred: they go back on the queue with the rung to continue at, the
+moment and, where one was taken, the lease. Nothing here sleeps for a registry beyond the slots of a lease that has begun.
 """
 
 from collections import defaultdict, deque
@@ -93,8 +92,7 @@ class _Climb:
     # --- who is asked, and when ---------------------------------------------------------------------------------------
 
     def _groups(self) -> dict[str, list[Name]]:
-        """The open names by service. Names without a service are answered at once; what would not fit the reply waits.
-        """
+        """The open names by service. Names without a service are answered at once; what would not fit the reply waits."""
         groups: dict[str, list[Name]] = defaultdict(list)
         room = self.request.batch.room - size_bytes([pack_finding(finding) for finding in self.request.findings])
         for name in self.request.open:
@@ -316,8 +314,7 @@ class _Climb:
         )
 
     def _closes(self, finding: Finding) -> bool:
-        """A conclusive finding of a registry ends the climb; a delegation does so too, once its facts were asked for.
-        """
+        """A conclusive finding of a registry ends the climb; a delegation does so too, once its facts were asked for."""
         if finding.conclusive and finding.check in {Check.RDAP, Check.WHOIS}:
             return True
         if finding.conclusive:

@@ -1,0 +1,1 @@
+"""The HTTP API: requests in, bodies and problems out. Pure over ports; the doorway is `functions/api.py`."""
