@@ -42,7 +42,7 @@ def read(text: str, name: Name, *, complete: bool = True) -> Answer:
         return _no_answer("empty", "")
     page = _Page(text, name)
     record = _record(page)
-    if record.whole:
+    if record.own and record.points:
         return _of_record(record)
     if page.cut:
         return _no_answer("too_long", text)
@@ -409,15 +409,10 @@ class _Record:
     evidence: str = ""
 
     @property
-    def whole(self) -> bool:
-        """A record of this very name, beyond doubt."""
-        return self.own and self.points >= 2
-
-    @property
     def partial(self) -> bool:
-        """Little, but of this name; or much, without any name."""
+        """Only a status, but of this name; or much, without any name."""
         if self.own:
-            return self.points >= 1 or self.status in {_Status.TAKEN, _Status.RESERVED}
+            return self.status in {_Status.TAKEN, _Status.RESERVED}
         return not self.other and self.points >= 2
 
     @property
@@ -672,6 +667,8 @@ def _record(page: _Page) -> _Record:
     kinds = set(walk.kinds) | {name for name in ("registrar", "id") if name in values} | set(dates)
     if walk.servers:
         kinds.add("nameserver")
+    if len(walk.servers) > 1 and not walk.own:  # Tonic names nothing but the servers
+        kinds.add("nameservers")
     if status is _Status.NONE and walk.statuses and _closed(walk.statuses):
         status = _Status.TAKEN if len(kinds) >= 2 else _Status.RESERVED
     return _Record(
@@ -849,7 +846,7 @@ def _statements(page: _Page) -> Iterator[_Statement]:
         body = line.body
         count = body.count(" ") + 1
         tail = bool(unfinished) and not line.after_gap and (body[:1].islower() or unfinished >= 70)
-        open_ended = body[-1] not in ".:!?;)]\"'" and count >= 5 and len(body) >= 45
+        open_ended = body[-1] not in ".:!?;)]\"'" and count >= 5
         unfinished = len(body) if open_ended else 0
         if count > _MAX_STATEMENT_WORDS or len(body) > 300:
             continue
@@ -865,7 +862,7 @@ def _sentences(body: str) -> list[str]:
 
 
 def _words(sentence: str, page: _Page) -> Iterator[str]:
-    for word in sentence.lower().split():
+    for word in sentence.lower().replace("(s)", "s").split():
         bare = word.strip(_EDGES)
         if not bare:
             continue
@@ -884,13 +881,13 @@ def _words(sentence: str, page: _Page) -> Iterator[str]:
 def _name_like(word: str) -> bool:
     """Whether a word could be a domain name, in whatever characters."""
     head, _, last = word.rpartition(".")
-    return bool(head) and len(last) > 1 and last.replace("-", "").isalnum() and not last.isdigit() and "/" not in word
+    return bool(head) and len(last) > 1 and last.replace("-", "").isalnum() and not last[0].isdigit() and "/" not in word and ":" not in word
 
 
 _THROTTLE_MARKS = (
     "quota", "limit exceeded", "limit has been", "limit reached", "been exceeded", "exceeded the", "exceeded your", "too many", "rate limit exceeded", "throttled",
     "requests per", "request per", "queries per", "per second allowed", "maximum number of", "number of allowed queries",
-    "excessive quer", "been blacklisted", "is blacklisted", "are blacklisted", "been banned", "grace period wait", "slow down",
+    "excessive querying", "been blacklisted", "is blacklisted", "are blacklisted", "been banned", "grace period wait", "slow down",
     "access control limit", "requests of this client are not permitted", "client are not permitted", "access denied", "permission denied",
     "request denied", "blocked until", "you are blocked", "ip has been blocked", "address has been blocked", "been temporarily blocked",
     "second time before", "seconds before", "exceeded maximum", "maximum query", "query rate of", "connection limit",
@@ -904,11 +901,11 @@ _BROKEN_MARKS = (
     "temporarily", "service unavailable", "service is unavailable", "service not available", "service is not available", "currently unavailable",
     "currently down", "timed out", "timeout", "internal error", "internal server error", "server error", "can't process", "cannot process",
     "could not be performed", "could not be processed", "unable to connect", "unable to process", "unable to retrieve", "connection refused", "connection failed",
-    "connection reset", "database error", "database failure", "database connection", "please wait", "under maintenance", "maintenance", "tld is not supported",
+    "connection reset", "database error", "database failure", "database connection", "please wait", "under maintenance", "for maintenance", "scheduled maintenance", "tld is not supported",
     "not supported", "unknown tld", "invalid tld", "name or service not known", "server busy", "server is busy", "system busy", "is busy",
     "try again", "query failed", "lookup failed", "search failed", "failed to", "refused", "out of service", "syntax error", "malformed",
     "does not have any records for that zone", "unsupported", "no whois server", "not authoritative", "can not be answered", "cannot be answered",
-    "does not serve", "backend", "exception", "bad gateway", "gateway", "no such tld", "tld not", "not managed by this", "unavailable at this time",
+    "does not serve", "backend", "exception", "bad gateway", "gateway time", "no such tld", "tld not", "not managed by this", "unavailable at this time",
     "invalid request", "bad request", "unknown command", "invalid command",
 )  # fmt: skip
 
@@ -929,6 +926,7 @@ _RESERVED_PHRASES = (
     "not available", "cannot be registered", "can not be registered", "may not be registered", "not be registered", "not eligible",
     "unavailable for registration", "not allowed", "not open for", "not registrable", "is unavailable", "no está disponible", "unavailable",
 )  # fmt: skip
+_SUBJECTS = (_OWN, "this domain", "this name", "the domain", "the name", "domain name", "this object", "this string", "requested")
 # Terms of use use the same words of rights, data and access.
 _OF_TERMS = frozenset(
     "rights right reserves purposes access use uses data copy copyright advertising laws law queries users user you limits usage terms "
@@ -942,7 +940,9 @@ def _reserved(statement: _Statement) -> bool:
         return False
     if statement.text.startswith(_DENIAL_PHRASES):
         return statement.text.startswith("the queried object") and not _RESERVED_WORDS.isdisjoint(words)
-    return not _RESERVED_WORDS.isdisjoint(words) or any(phrase in statement.text for phrase in _RESERVED_PHRASES)
+    if _RESERVED_WORDS.isdisjoint(words) and not any(phrase in statement.text for phrase in _RESERVED_PHRASES):
+        return False
+    return len(words) <= 8 or any(subject in statement.text for subject in _SUBJECTS)
 
 
 def _denies(statement: _Statement) -> bool:
