@@ -25,7 +25,7 @@ _RESERVED = frozenset({"pk", "sk", "ttl", "packed"})
 
 
 class DynamoDocuments:
-    """`ports.Documents` in the ledger table. Reads are consistent; what outlived its `ttl` is gone, deleted yet or not."""
+    """`ports.Documents` in the ledger table. Reads are consistent; what outlived its `ttl` is gone, deleted or not."""
 
     def __init__(self, client: Any, *, ledger_table: str, now: Now, dynamo: Callable[[Any], Dynamo] = Dynamo) -> None:
         self._dynamo = dynamo(client)
@@ -92,10 +92,9 @@ def _item(pk: str, sk: str, body: Mapping[str, Any]) -> Item:
     short = {key: value for key, value in body.items() if _is_short(value)}
     packed = zlib.compress(dumps({key: value for key, value in body.items() if key not in short}).encode(), 9)
     item = _key(pk, sk) | to_item(short) | {"packed": {"B": packed}}
-    if len(packed) + size_bytes(short) > MAX_PACKED_BYTES:
-        raise BadMessage(
-            f"document {pk}/{sk} takes {len(packed) + size_bytes(short)} bytes compressed, at most {MAX_PACKED_BYTES} fit"
-        )
+    size = len(packed) + size_bytes(short)
+    if size > MAX_PACKED_BYTES:
+        raise BadMessage(f"document {pk}/{sk} takes {size} bytes compressed, at most {MAX_PACKED_BYTES} fit")
     return item
 
 

@@ -1,9 +1,9 @@
 """Leases, and what refusals teach, kept in the ledger and shared by every worker.
 
-One item per service says when its next slot is free. A lease is one conditional UpdateItem that moves this moment forward
-by k slots and takes k from the day's quota; what was gained belongs to one worker alone. While a service is busy and at its
-full rate the update is an addition under conditions on ranges, so that a hundred workers at once all get theirs; otherwise
-it depends on the very state that was read, and whoever loses reads again.
+One item per service says when its next slot is free. A lease is one conditional UpdateItem that moves this moment
+forward by k slots and takes k from the day's quota; what was gained belongs to one worker alone. While a service is
+busy the update is an addition under conditions on ranges, so that a hundred workers at once all get theirs; otherwise it
+depends on the very state that was read, and whoever loses reads again.
 """
 
 import math
@@ -14,8 +14,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from domainwatch.adapters.dynamo import ConditionFailed, Dynamo, Item, from_item, to_item, to_value
-from domainwatch.ports import Busy, Lease, Limit, Now, ServicePace
-from domainwatch.wire import epoch_ms, instant, instant_text
+from domainwatch.ports import Busy, Lease, Limit, Now
+from domainwatch.wire import epoch_ms, from_epoch_ms, instant, instant_text
 
 # In hand for clocks that differ: slots are this much further apart than the limit asks.
 IN_HAND = 1.1
@@ -39,8 +39,8 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """One service's state. `rate_per_s` 0: never refused, so the limit itself. `day` is the UTC day that `day_used` counts,
-    `taught_ms` when the rate last changed. `limit_per_s` and `per_day` are the limit as last used, for showing.
+    """One service's state. `rate_per_s` 0: never refused, so the limit itself. `day` is the UTC day that `day_used`
+    counts, `taught_ms` when the rate last changed. `limit_per_s` and `per_day` are the limit as last used, for showing.
     """
 
     next_free_ms: int = 0
@@ -61,8 +61,8 @@ class Pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """A lease and the state it leaves. `latest_ms`: with nothing else changed the same lease could start up to then, which is
-    what lets busy workers add instead of compare. None: the state itself must be the one read.
+    """A lease and the state it leaves. `latest_ms`: with nothing else changed the same lease could start up to then,
+    which is what lets busy workers add instead of compare. None: the state itself must be the one read.
     """
 
     lease: Lease
@@ -121,7 +121,7 @@ def grant(
 
 
 def refuse(pace: Pace, *, retry_after_s: float | None, limit: Limit, now_ms: int) -> Pace:
-    """The state after a refusal. Refusals of what was already under way when the service was blocked do not halve again."""
+    """The state after a refusal. Refusals of what was under way when the service was blocked do not halve again."""
     wait_s = REFUSED_S if retry_after_s is None else min(max(retry_after_s, 1.0), LONGEST_BLOCK_S)
     under_way = now_ms < pace.blocked_until_ms
     rate = pace.rate(limit)
@@ -137,20 +137,17 @@ def refuse(pace: Pace, *, retry_after_s: float | None, limit: Limit, now_ms: int
     )
 
 
-def service_pace(kind: str, service: str, pace: Pace, *, now_ms: int) -> ServicePace:
-    """The state as shown: `waiting` is how many slots are given away and not open yet."""
+def service_shown(pace: Pace, *, now: datetime) -> dict[str, Any]:
+    """The state as people see it. `waiting` is how many slots are given away and not open yet."""
+    now_ms = epoch_ms(now)
     limit = Limit(per_s=pace.limit_per_s or 1.0, per_day=pace.per_day or None)
-    ahead_ms = max(0, pace.next_free_ms - max(now_ms, 0))
-    return ServicePace(
-        kind=kind,
-        service=service,
-        rate_per_s=pace.rate(limit),
-        next_free_ms=max(now_ms, pace.next_free_ms, pace.blocked_until_ms),
-        quota_left=None if limit.per_day is None else max(0, limit.per_day - _used(pace, now_ms)),
-        blocked_until_ms=pace.blocked_until_ms if pace.blocked_until_ms > now_ms else None,
-        blocked_reason=pace.blocked_reason if pace.blocked_until_ms > now_ms else "",
-        waiting=ahead_ms // interval_ms_of(pace.rate(limit)),
-    )
+    return {
+        "rate": pace.rate(limit),
+        "next_free_at": instant_text(from_epoch_ms(max(now_ms, pace.next_free_ms, pace.blocked_until_ms))),
+        "quota_left": None if limit.per_day is None else max(0, limit.per_day - _used(pace, now_ms)),
+        "blocked_until": instant_text(from_epoch_ms(pace.blocked_until_ms)) if pace.blocked_until_ms > now_ms else None,
+        "waiting": max(0, pace.next_free_ms - now_ms) // interval_ms_of(pace.rate(limit)),
+    }
 
 
 def _grown(pace: Pace, limit: Limit, now_ms: int) -> float:
@@ -204,7 +201,7 @@ class DynamoPacing:
                 if granted.latest_ms is None:
                     self._put(kind, service, pace, granted.after)
                     return granted.lease
-                return self._add(kind, service, pace, granted, limit, now_ms)
+                return self._add(pace, granted, limit, now_ms)
             except ConditionFailed as exc:
                 pace = _pace_from(exc.item) if exc.item else self._pace(kind, service)[0]
                 self._dynamo.pause(min(attempt, 2))
@@ -224,8 +221,8 @@ class DynamoPacing:
                 self._dynamo.pause(min(attempt, 2))
         # Everybody is being refused at once, and one of them was heard.
 
-    def services(self, *, now_ms: int) -> list[ServicePace]:
-        """Every service that was ever leased, in order."""
+    def services(self, *, now: datetime) -> dict[str, dict[str, Any]]:
+        """`ports.Services`: every service that was ever leased, in order."""
         listed = self._dynamo.query(
             self._table,
             KeyConditionExpression="pk = :pk",
@@ -234,11 +231,9 @@ class DynamoPacing:
         names = sorted(item["sk"]["S"] for item in listed)
         keys = [{"pk": {"S": f"service#{name}"}, "sk": {"S": "pace"}} for name in names]
         paces = {item["pk"]["S"]: _pace_from(item) for item in self._dynamo.get_all(self._table, keys)}
-        shown = []
-        for name in names:
-            kind, _, service = name.partition("#")
-            shown.append(service_pace(kind, service, paces.get(f"service#{name}", Pace()), now_ms=now_ms))
-        return shown
+        return {
+            name.replace("#", " ", 1): service_shown(paces.get(f"service#{name}", Pace()), now=now) for name in names
+        }
 
     def proven_at(self, kind: str, service: str, suffix: str) -> datetime | None:
         """When the service last answered a control question of this suffix as registered, if that is no longer ago than
@@ -298,7 +293,7 @@ class DynamoPacing:
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
 
-    def _add(self, kind: str, service: str, before: Pace, granted: Grant, limit: Limit, now_ms: int) -> Lease:
+    def _add(self, before: Pace, granted: Grant, limit: Limit, now_ms: int) -> Lease:
         """Move the next free slot on from wherever it is by now, as long as that is within the lease's own bounds."""
         lease = granted.lease
         values: dict[str, Any] = {
@@ -322,7 +317,7 @@ class DynamoPacing:
         reply = self._dynamo.call(
             "update_item",
             TableName=self._table,
-            Key=_service_key(kind, service, "pace"),
+            Key=_service_key(lease.kind, lease.service, "pace"),
             UpdateExpression=(
                 "SET #next_free_ms = #next_free_ms + :gain, #day_used = #day_used + :slots, #version = #version + :one"
             ),
@@ -336,7 +331,7 @@ class DynamoPacing:
         return replace(lease, start_ms=end_ms - lease.slots * lease.interval_ms)
 
     def _list(self, kind: str, service: str) -> None:
-        """Name the service in the list that `services` reads. Before its first state is written, so none is ever missing."""
+        """Name the service in the list that `services` reads; before its first state is written, so none is missing."""
         item = {"pk": {"S": "services"}, "sk": {"S": f"{kind}#{service}"}}
         self._dynamo.call("put_item", TableName=self._table, Item=item)
 

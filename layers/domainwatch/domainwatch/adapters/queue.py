@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-
 from domainwatch.errors import BadMessage, TryLater
 from domainwatch.wire import dumps
 
@@ -20,7 +19,7 @@ Entry = dict[str, Any]
 
 
 class SqsQueue:
-    """`ports.QueuePort` over one SQS queue. What SQS refused is sent again a few times, with jittered pauses between."""
+    """`ports.QueuePort` over one SQS queue. What SQS refused is sent again a few times, with jittered pauses."""
 
     def __init__(
         self,
@@ -36,8 +35,8 @@ class SqsQueue:
         self._chance = chance
 
     def send(self, messages: Sequence[tuple[Mapping[str, Any], int]]) -> None:
-        """Send every (message, delay in seconds) pair. Raises `TryLater` with how many were not taken after all attempts, and
-        `BadMessage`, before anything is sent, for one that no queue takes.
+        """Send every (message, delay in seconds) pair. Raises `TryLater` with how many were not taken after all
+        attempts, and `BadMessage`, before anything is sent, for one that no queue takes.
         """
         pending = [_entry(message, delay_s) for message, delay_s in messages]
         why = ""

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
-
 from domainwatch.errors import BadSettings, TryLater
 
 KEPT_S = 60.0
@@ -25,8 +24,8 @@ class Secrets:
         self._kept: dict[str, tuple[float, str]] = {}
 
     def value(self, arn: str) -> str:
-        """The current value, at most `KEPT_S` old; while Secrets Manager is away, the last one seen. Raises `TryLater` and
-        `BadSettings`.
+        """The current value, at most `KEPT_S` old; while Secrets Manager is away, the last one seen. Raises `TryLater`
+        and `BadSettings`.
         """
         if not arn:
             return ""
