@@ -187,22 +187,6 @@ class Busy:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServicePace:
-    """A service as shown to people: the rate now in force, the next free slot, what is left of the day's quota (None: there
-    is none), until when it is blocked (None: it is not), and how many slots are given away and not open yet.
-    """
-
-    kind: str
-    service: str
-    rate_per_s: float
-    next_free_ms: int
-    quota_left: int | None
-    blocked_until_ms: int | None
-    blocked_reason: str
-    waiting: int
-
-
 class Pacing(Protocol):
     """Leases and what refusals teach, kept in the ledger and shared by every worker. `kind` is `rdap`, `whois` or
     `dns`.
@@ -228,9 +212,6 @@ class Pacing(Protocol):
         ...
 
     def remember_delegated(self, suffix: str, name: str, *, at: datetime) -> None: ...
-    def services(self, *, now_ms: int) -> list[ServicePace]:
-        """Every service that was ever leased, in order of kind and name."""
-        ...
 
 
 # --- The store and the outbox -----------------------------------------------------------------------------------------
