@@ -108,7 +108,7 @@ class _Question:
 
 
 def read_delegation(question: _Question, message: dns.message.Message) -> tuple[Delegation | tuple[str, ...], bool]:
-    """A zone server's reply about a name below its zone: the delegation's name servers, or a `Delegation` without any."""
+    """A zone server's reply about a name below its zone: the delegation's name servers, or a `Delegation` without."""
     qname, rcode = question.qname, message.rcode()
     authoritative = bool(message.flags & dns.flags.AA)
     if rcode == dns.rcode.SERVFAIL:
@@ -184,7 +184,7 @@ def _read_records(question: _Question, message: dns.message.Message) -> tuple[_R
 
 
 class _Pace:
-    """Evenly spaced slots with a small burst (the generic cell rate algorithm), shared by all threads of the process."""
+    """Evenly spaced slots with a small burst (generic cell rate algorithm), shared by all threads of the process."""
 
     __slots__ = ("_ahead_s", "_interval_s", "_lock", "_next")
 
