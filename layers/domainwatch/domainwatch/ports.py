@@ -310,6 +310,12 @@ class Outbox(Protocol):
         ...
 
     def dead(self, *, limit: int) -> list[OutboxEvent]: ...
+    def page(
+        self, *, state: str, after: Mapping[str, Any] | None, limit: int
+    ) -> tuple[list[OutboxEvent], Mapping[str, Any] | None]:
+        """One page of the events that are `pending` or `dead` and the position after it (None: the end)."""
+        ...
+
     def redrive(self, event_id: str, *, now: datetime) -> bool: ...
     def pending_count(self) -> int: ...
 
@@ -406,7 +412,7 @@ class Services(Protocol):
     """What the ledger knows of the services we ask."""
 
     def services(self, *, now: datetime) -> Mapping[str, Mapping[str, Any]]:
-        """{"<kind> <host:port>": {"rate" per second, "next_free_at", "quota_left", "blocked_until", "waiting"}}; instants are
-        RFC 3339 text or None, and so is a quota nobody set.
+        """{"<kind> <host:port>": {"rate" per second, "next_free_at", "quota_left", "blocked_until", "waiting"}}; instants
+        are RFC 3339 text or None, and so is a quota nobody set.
         """
         ...

@@ -16,8 +16,8 @@ _MAX_CHARS = 2048
 
 
 class Cursors:
-    """Signs positions with a key derived from a secret, which is asked for at first use. A cursor holds only for the list,
-    filters included, that it came from.
+    """Signs positions with a key derived from a secret, which is asked for at first use. A cursor holds only for the
+    list, filters included, that it came from.
     """
 
     def __init__(self, secret: Callable[[], str]) -> None:

@@ -10,8 +10,10 @@ CONTENT_TYPE = "application/problem+json"
 _TYPE = "urn:domainwatch:problem:"
 
 
-class Problem(Exception):  # noqa: N818 -- RFC 9457 calls it so
-    """An answer other than success. `reason` is a stable word, also the end of `type`; `members` are further members of the body."""
+class Problem(Exception):
+    """An answer other than success. `reason` is a stable word, also the end of `type`; `members` are further members of
+    the body.
+    """
 
     def __init__(
         self,
