@@ -28,6 +28,7 @@ PAGE = 500
 CLOCK_SLACK_S = 2.0
 _IN_FLIGHT_PER_TARGET = 4
 _RESERVE_S = ATTEMPT_S + 5.0
+_TOTALS_ROUNDS = 5
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,7 +90,12 @@ class Delivery:
         run = _Run(self._outbox, self._callback, self._now, self._chance, remaining_s)
         if ids is not None:
             run.deliver(self._outbox.get_events(list(dict.fromkeys(ids))))
-            return run.end()
+        else:
+            self._deliver_due(run, remaining_s)
+        self._add_to_totals(run.counts)
+        return run.end()
+
+    def _deliver_due(self, run: "_Run", remaining_s: Callable[[], float]) -> None:
         self._documents.write("heartbeat", "notify", {"at": wire.instant_text(self._now())})
         seen: set[str] = set()
         while remaining_s() > _RESERVE_S:
@@ -99,7 +105,17 @@ class Delivery:
                 break
             seen.update(event.id for event in page)
             run.deliver(page)
-        return run.end()
+
+    def _add_to_totals(self, counts: Delivered) -> None:
+        """Add to the totals that `/metrics` shows. Should others keep winning the race, these counts are lost to it."""
+        new = {outcome: number for outcome, number in counts.json().items() if number}
+        for _ in range(_TOTALS_ROUNDS if new else 0):
+            totals = self._documents.read("totals", "callbacks") or {}
+            version = totals.get("version")
+            body = {**totals, **{key: totals.get(key, 0) + number for key, number in new.items()}}
+            body["version"] = (version or 0) + 1
+            if self._documents.swap("totals", "callbacks", field_name="version", expected=version, body=body):
+                return
 
 
 class _Run:
@@ -118,7 +134,7 @@ class _Run:
         self._now = now
         self._chance = chance
         self._remaining_s = remaining_s
-        self._counts = Delivered()
+        self.counts = Delivered()
         self._unanswered: dict[str, int] = {}
         self._first_error: DomainwatchError | None = None
 
@@ -126,7 +142,7 @@ class _Run:
         """The counts; raises the first trouble with the outbox, now that everything else is done."""
         if self._first_error is not None:
             raise self._first_error
-        return self._counts
+        return self.counts
 
     def deliver(self, events: Iterable[OutboxEvent]) -> None:
         waiting = _by_target(events)
@@ -167,20 +183,20 @@ class _Run:
                 return False
             if not self._callback.has_receiver(event.target):
                 self._outbox.delivered(event, at=now, status=0)
-                self._counts.unwanted += 1
+                self.counts.unwanted += 1
                 return False
         except DomainwatchError as exc:
             self._first_error = self._first_error or exc
             return False
         if silent:
-            self._counts.held += 1
+            self.counts.held += 1
         return not silent
 
     def _record(self, event: OutboxEvent, outcome: Outcome) -> None:
         try:
             if outcome.delivered:
                 self._outbox.delivered(event, at=self._now(), status=outcome.status)
-                self._counts.delivered += 1
+                self.counts.delivered += 1
                 self._unanswered[event.target] = 0
                 return
             if outcome.status == 0:
@@ -191,9 +207,9 @@ class _Run:
             next_at = None if pause is None else self._now() + timedelta(seconds=pause)
             self._outbox.failed(event, next_at=next_at, error=outcome.error)
             if next_at is None:
-                self._counts.dead += 1
+                self.counts.dead += 1
             else:
-                self._counts.failed += 1
+                self.counts.failed += 1
         except DomainwatchError as exc:
             # Not recorded: the claim runs out and the event is sent once more, under the same id.
             self._first_error = self._first_error or exc

@@ -412,7 +412,7 @@ class Services(Protocol):
     """What the ledger knows of the services we ask."""
 
     def services(self, *, now: datetime) -> Mapping[str, Mapping[str, Any]]:
-        """{"<kind> <host:port>": {"rate" per second, "next_free_at", "quota_left", "blocked_until", "waiting"}}; instants
-        are RFC 3339 text or None, and so is a quota nobody set.
+        """{"<kind> <host:port>": {"rate" per second, "next_free_at", "quota_left", "blocked_until", "waiting"}};
+        instants are RFC 3339 text or None, and so is a quota nobody set.
         """
         ...

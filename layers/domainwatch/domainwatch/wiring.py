@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from domainwatch import __version__, settings
-from domainwatch.ports import Documents, Pacing, Probes, QueuePort, Store, Zones
+from domainwatch.ports import Documents, Probes, QueuePort, Store, Zones
 
 if TYPE_CHECKING:
     from domainwatch.adapters.dns import DnsEngine
     from domainwatch.adapters.http import GuardedHttp
     from domainwatch.adapters.machine import StateMachine
     from domainwatch.adapters.outbox import DynamoOutbox
+    from domainwatch.adapters.pacing import DynamoPacing
     from domainwatch.adapters.secrets import Secrets
     from domainwatch.adapters.sockets import Resolve
     from domainwatch.adapters.whois import WhoisClient
@@ -178,10 +179,10 @@ def documents() -> Documents:
 
 
 @functools.cache
-def pacing() -> Pacing:
+def pacing() -> "DynamoPacing":
     from domainwatch.adapters.pacing import DynamoPacing
 
-    return DynamoPacing(_client("dynamodb"), ledger_table=_store_settings().ledger_table)
+    return DynamoPacing(_client("dynamodb"), ledger_table=_store_settings().ledger_table, now=now)
 
 
 @functools.cache
@@ -310,3 +311,53 @@ def delivery() -> "Delivery":
         user_agent=user_agent(),
     )
     return Delivery(outbox=outbox(), callback=client, documents=documents(), now=now, chance=random.random)
+
+
+def _patient_client(service: str, read_timeout_s: float) -> Any:
+    """A client for one call that may take long and must not be made twice."""
+    import boto3
+    from botocore.config import Config
+
+    config = Config(connect_timeout=2, read_timeout=read_timeout_s, retries={"total_max_attempts": 1})
+    client: Callable[..., Any] = boto3.client
+    return client(service, config=config)
+
+
+@functools.cache
+def api() -> "Api":
+    from uuid import uuid4
+
+    from domainwatch.adapters.control import FunctionRefresher, SqsDepths
+    from domainwatch.adapters.machine import StateMachine
+    from domainwatch.api import Api, World
+    from domainwatch.api.lookups import look_up
+    from domainwatch.telemetry import logger
+
+    admin_token_arn = settings.required("ADMIN_TOKEN_SECRET_ARN")
+    queues = {
+        "checks": settings.required("CHECK_QUEUE_URL"),
+        "checks_dead": settings.required("CHECK_DEAD_LETTER_QUEUE_URL"),
+        "schedules_dead": settings.required("SCHEDULE_DEAD_LETTER_QUEUE_URL"),
+    }
+    # The HTTP API gives up after 30 seconds and its function a second earlier.
+    runner = StateMachine(_patient_client("stepfunctions", 26), settings.required("LOOK_STATE_MACHINE_ARN"))
+    refresher = FunctionRefresher(_patient_client("lambda", 20), settings.required("FETCH_DOMAINS_FUNCTION"))
+    return Api(
+        World(
+            now=now,
+            store=store(),
+            outbox=outbox(),
+            documents=documents(),
+            queue=queue(),
+            zones=zones(),
+            services=pacing(),
+            depths=SqsDepths(_client("sqs"), queues),
+            runner=runner,
+            refresher=refresher,
+            look_up=lambda check, name: look_up(rung(check, lambda: 25.0), name, run_id=uuid4().hex, now=now()),
+            new_id=lambda: uuid4().hex,
+            cursor_secret=lambda: secrets().value(admin_token_arn),
+            report=lambda event, exc: logger.error(event, exc_info=exc),
+            shards=_store_settings().shards,
+        )
+    )

@@ -15,8 +15,8 @@ _WRONG_INPUT = frozenset({"InvalidExecutionInput", "InvalidName", "ValidationExc
 
 
 class StateMachine:
-    """One state machine. `client` is boto3's Step Functions client; for `look` it needs a read timeout below the caller's
-    own and no retries, since a retried synchronous start is a second execution.
+    """One state machine. `client` is boto3's Step Functions client; for `look` it needs a read timeout below the
+    caller's own and no retries, since a retried synchronous start is a second execution.
     """
 
     def __init__(self, client: Any, arn: str) -> None:
