@@ -67,6 +67,7 @@ class Finding:
     `reason` is a stable word (`delegated`, `nxdomain`, `rate_limited`, …). `service` is the `host:port` that was asked,
     empty when none was. `excerpt` is evidence: at most 1 KB, control characters escaped. `proven_at` is when that
     service last answered a control question of this name's suffix as registered; None makes a `NOT_FOUND` no witness.
+    `retry_after_s` is a refusing service's own word for how long to stay away.
     """
 
     name: Name
@@ -79,6 +80,7 @@ class Finding:
     duration_ms: int = 0
     excerpt: str = ""
     proven_at: datetime | None = None
+    retry_after_s: float | None = None
 
     @property
     def conclusive(self) -> bool:

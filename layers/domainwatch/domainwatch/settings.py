@@ -109,7 +109,7 @@ class CallbackSettings:
 class ScheduleSettings:
     """How often names are due, in seconds per cadence, and how they are packed."""
 
-    cadences: Mapping[str, int]
+    cadences: Mapping[str, float]
     batch_size: int
 
     @classmethod

@@ -234,7 +234,7 @@ def _attributes_after(
         "stale_since": None,
         "facts": wire.facts_json(verdict.facts),
         "first_look": wire.first_look_json(verdict.first_look),
-        "findings": _deciding(findings),
+        "findings": {**before.get("findings", {}), **_deciding(findings)},
         "cadence": _cadence(after, verdict.status, verdict.phase),
     }
     if verdict.status not in _FREE and before.get("announced"):

@@ -385,8 +385,8 @@ def execution_input(message: Message, known: Mapping[Name, Known], *, look: bool
     names = [name.text for name in message.names if name in known]
     packed = {name.text: pack_known(known[name]) for name in message.names if name in known}
     findings = [list(finding) for finding in message.findings if finding and finding[0] in packed]
-    # The names travel twice: as the batch's and as those still open.
-    room = MAX_PAYLOAD_BYTES - 2 * size_bytes(names) - size_bytes(packed)
+    # The largest payload is that of `Settle`, which holds all of these and the findings.
+    room = MAX_PAYLOAD_BYTES - size_bytes(names) - size_bytes(packed)
     batch = Batch(
         run_id=message.run_id,
         reason=message.reason,

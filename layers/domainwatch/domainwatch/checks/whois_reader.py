@@ -218,7 +218,7 @@ _LABELS: Mapping[str, tuple[str, int]] = {
             "status|domain status|state|eppstatus|epp status|registration status|query status|estado|estatus del dominio|"
             "statut|状態|状态|domain state|status of domain|domain statuses|domaintype|estatus|stato|stan|durum",
         ),
-        ("status", 1, "ren status|hold"),
+        ("status", 1, "ren status"),
         (
             "nameserver",
             0,
@@ -252,6 +252,8 @@ _LABEL_WORDS: tuple[tuple[str, str], ...] = (
     ("modif", "updated"),
     ("changed", "updated"),
 )
+# Dates of a registrar's own object, when they stand in its section.
+_OF_A_REGISTRAR = frozenset({"created", "changed", "registered", "updated", "status", "last update", "created on", "modified"})
 _NUMBERED = ("ns", "nserver", "nameserver", "name server", "domain server", "dns", "ns name", "host")
 _CONTACT_WORDS = (
     "registrant", "owner", "holder", "contact", "admin", "tech", "billing", "titular", "person", "contacto", "onsite",
@@ -281,7 +283,7 @@ _DATES = ("created", "updated", "expires")
 def _plain(label: str) -> str:
     """A label as it is compared: lower case, one space between words, no marks, no remark in parentheses."""
     label = label.lower().partition("(")[0] if not label.startswith("(") else label.lower()
-    for mark in "_-#.*[]":
+    for mark in "_-#.*[]:":
         if mark in label:
             label = label.replace(mark, " ")
     return " ".join(label.split())
@@ -342,7 +344,8 @@ def _split_label(body: str) -> tuple[str, str]:
     at = body.find(":", 0, _MAX_LABEL_CHARS)
     if at > 0 and body[at + 1 : at + 3] != "//" and body[:at].count(" ") < 7:
         label = body[:at]
-        if any(char.isalpha() for char in label):
+        clock = body[at - 1].isdigit() and body[at + 1 : at + 2].isdigit()
+        if not clock and any(char.isalpha() for char in label):
             return label, body[at + 1 :].strip(" \t:")
     for gap in ("\t", "  "):  # `Domain-name         plac.sk`
         head, found, rest = body[:_MAX_LINE_CHARS].partition(gap)
@@ -370,7 +373,7 @@ _FREE_STATUS = frozenset(
     "domain not found|laisva|volná|frei".split("|")
 )
 _RESERVED_STATUS = (
-    "reserved", "unassignable", "prohibited", "restricted", "premium", "forbidden", "not allowed", "reserve",
+    "reserved", "unassignable", "prohibited", "restricted", "premium", "forbidden", "not allowed", "reserve", "not open",
 )  # fmt: skip
 # Words that keep a name from registration where nothing else is said of it, and are a state of a record where more is.
 _CLOSED_STATUS = ("blocked", "unavailable", "not available", "excluded", "withheld")
@@ -435,20 +438,22 @@ class _Collector:
         self.header_indent = 0
         self.indented = False  # the section's lines stand further in than its header
         self.filled = False
-        self.first_line = ""
+        self.label_before = ""
+        self.strangers = False  # Verisign lists hosts beside the name: `Server Name: EXAMPLE.COM.OTHER.NET`
         hint = page.text[:4096].lower()
         self.month_first = page.name.tld in _MONTH_FIRST or "mm/dd/yyyy" in hint
 
     def walk(self) -> None:
-        for line in self.page.lines:
-            if not line.comment:
-                self.take(_entry(line))
+        entries = [_entry(line) for line in self.page.lines if not line.comment]
+        for at, entry in enumerate(entries):
+            self.take(entry, entries[at + 1] if at + 1 < len(entries) else None)
 
-    def take(self, entry: _Entry) -> None:
+    def take(self, entry: _Entry, following: _Entry | None) -> None:
         self._leave_section(entry)
         found = _field_of(entry.label) if entry.label else None
         if entry.label and not entry.value:
-            self._enter(entry.label, found, entry.line)
+            if _continued(entry, following) or (entry.line.after_gap and entry.line.body[-1] != "]"):
+                self._enter(entry.label, found, entry.line)
             return
         if not entry.label:
             self._unlabelled(entry)
@@ -456,8 +461,13 @@ class _Collector:
         self.filled = True
         if found is None:
             self._odd_label(entry)
+        else:
+            self._field(found, entry)
+        self.label_before = entry.label
+        if found is None:
             return
-        self._field(found, entry)
+        if found[0] == "nameserver" and not self.section and _continued(entry, following):
+            self._begin("nameserver", entry.line)
 
     # Sections
 
@@ -480,7 +490,7 @@ class _Collector:
 
     def _enter(self, label: str, found: tuple[str, int] | None, line: _Line) -> None:
         """A label without a value opens a section; an empty field of a filled one does not."""
-        if label.removesuffix("'s") and self.page.is_own(label):  # `google.cl:`
+        if self.page.is_own(label.replace(" ", ".")):  # `google.cl:`
             self._own_name()
             return
         if self.section and self.filled and not line.after_gap and self.indented and line.indent > self.header_indent:
@@ -495,7 +505,7 @@ class _Collector:
         if self._sentence(lowered, value):
             return
         words = lowered.split()
-        heading = _section_of(_plain(value), None) if len(words) <= 5 else ""
+        heading = _section_of(_plain(value), None) if len(words) <= 5 and "  " not in value and "\t" not in value else ""
         if heading and (line.after_gap or not self.section or line.indent <= self.header_indent) and "." not in value:
             self._begin(heading, line)
             return
@@ -536,7 +546,9 @@ class _Collector:
 
     def _odd_label(self, entry: _Entry) -> None:
         label, value = entry.label, entry.value
-        if label == "name":
+        if label == "server name":
+            self.strangers = True
+        elif label == "name":
             if self.section == "registrar":
                 self._keep("registrar", 0, value)
             elif self.section == "domain":
@@ -564,24 +576,31 @@ class _Collector:
             self._domain(value)
         elif name == "nameserver":
             self._server_list(entry)
-        elif self.section == "contact" or (self.section == "registrar" and name != "registrar"):
+        elif self.section == "contact" and not (name == "expires" or "domain" in entry.label or entry.label == "creation date"):
+            return
+        elif self.section == "registrar" and entry.label in _OF_A_REGISTRAR:
             return
         elif name == "status":
             self._status(value)
         elif name in _DATES:
             if self.section != "nameserver":
-                self._date(name, rank, value)
+                self._date(name, rank, value, again=entry.label == self.label_before)
         elif name == "registrar":
             self._keep("registrar", rank, value)
         else:
             self._keep(name, rank, value)
 
     def _keep(self, name: str, rank: int, value: str, *, replace: bool = False) -> None:
+        if value.upper() == "REDACTED":
+            return
         if value and (name not in self.values or rank < self.values[name][0] or (replace and rank <= self.values[name][0])):
             self.values[name] = (rank, value)
 
-    def _date(self, name: str, rank: int, value: str) -> bool:
-        if name in self.values and self.values[name][0] <= rank:
+    def _date(self, name: str, rank: int, value: str, *, again: bool = False) -> bool:
+        """Keep a date; `again`: the line before had the same label, and of a list of changes the last one counts."""
+        if "(assigned)" in value.lower():  # ISOC-IL keeps one list of what happened
+            name = "created"
+        if name in self.values and self.values[name][0] <= rank and not (again and name == "updated"):
             return True
         if instant_of(value, month_first=self.month_first) is None:
             return False
@@ -594,8 +613,9 @@ class _Collector:
     def _domain(self, value: str) -> None:
         head = value.lower().split()[0].strip("\"'<>[]()") if value.split() else ""
         if self.page.is_own(head) or self.page.is_own(value.casefold().split()[0] if value.split() else ""):
+            if self.strangers and not self.own:  # what came before was of hosts whose names begin with this one
+                self.values, self.statuses, self.servers, self.kinds = {}, [], [], set()
             self.own = True
-            self.first_line = self.first_line or value
             rest = value.split(None, 1)[1:] or [""]
             label, _, status = rest[0].partition(":")
             if _plain(label) == "status":
@@ -607,14 +627,14 @@ class _Collector:
         value = value.strip()
         if not value or len(self.statuses) >= _MAX_LIST:
             return
+        if value.lower().startswith("ok-until "):  # hostmaster.ua's old form
+            self._date("expires", 0, value)
         self.statuses.append(value)
 
     def _server_list(self, entry: _Entry) -> None:
         value = entry.value.lower()
         words = value.replace(",", " ").split()
         if not words:
-            return
-        if entry.label in {"dns", "host name", "hostname", "server"} and self.page.is_own(words[0]):
             return
         self._server(words[0])
         for word in words[1:]:
@@ -623,11 +643,18 @@ class _Collector:
 
     def _server(self, word: str) -> bool:
         host = word.strip(",;()[]").rstrip(".")
-        if not _is_host(host) or host == "not.defined" or len(self.servers) >= _MAX_LIST:
+        if not _is_host(host) or host == "not.defined" or self.page.is_own(host) or len(self.servers) >= _MAX_LIST:
             return False
         if host not in self.servers:
             self.servers.append(host)
         return True
+
+
+def _continued(entry: _Entry, following: _Entry | None) -> bool:
+    """Whether the next line belongs below this one: it stands further in, or has no label of its own."""
+    if following is None:
+        return False
+    return following.line.indent > entry.line.indent or (not following.label and not following.line.after_gap)
 
 
 def _section_of(label: str, found: tuple[str, int] | None) -> str:
@@ -712,7 +739,7 @@ _NO_REGISTRAR = frozenset({"", "-", "n/a", "none", "not defined", "redacted", "n
 def _registrar(value: str | None) -> str | None:
     if value is None or value.lower().strip() in _NO_REGISTRAR or value.lower().startswith("no registrar"):
         return None
-    return value.strip()[:200]
+    return value.partition(" [Tag =")[0].strip()[:200]
 
 
 def _dnssec(value: str | None) -> bool | None:

@@ -20,7 +20,7 @@ MAX_NAMES_WITH_FACTS = 200
 
 
 def climb(request: RungRequest, probes: Probes, pacing: Pacing) -> RungReply:
-    """Ask DNS about all open names; those it shows as registered leave the ladder, unless their facts are wanted too."""
+    """Ask DNS about all open names; those it shows as registered leave the ladder, unless facts are wanted."""
     found = list(dns.check(request.open, probes, timeout_s=DNS_TIMEOUT_S))
     _remember_delegated(found, pacing)
     if len(found) > MAX_NAMES_WITH_FACTS:

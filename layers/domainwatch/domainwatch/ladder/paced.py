@@ -1,12 +1,12 @@
 """The rungs that ask registries, RDAP and WHOIS: each service gets its names evenly inside a lease, or they wait.
 
 Names whose service has no free slot soon are deferred: they go back on the queue with the rung to continue at, the
-moment and, where one was taken, the lease. Nothing here sleeps for a registry beyond the slots of a lease that has begun.
+moment and, where one was taken, the lease. Nothing here sleeps for a registry beyond the slots of a lease that began.
 """
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -50,6 +50,7 @@ class Rung:
     pacing: Pacing
     sleep: Callable[[float], None]
     remaining_s: Callable[[], float]
+    workers: Callable[[], Executor] = lambda: ThreadPoolExecutor(max_workers=MAX_CALLS_IN_FLIGHT)
 
     def climb(self, request: RungRequest) -> RungReply:
         """Ask the registry's service about each open name, within the services' limits."""
@@ -92,7 +93,7 @@ class _Climb:
     # --- who is asked, and when ---------------------------------------------------------------------------------------
 
     def _groups(self) -> dict[str, list[Name]]:
-        """The open names by service. Names without a service are answered at once; what would not fit the reply waits."""
+        """The open names by service. Those without one are answered at once; what would not fit waits."""
         groups: dict[str, list[Name]] = defaultdict(list)
         room = self.request.batch.room - size_bytes([pack_finding(finding) for finding in self.request.findings])
         for name in self.request.open:
@@ -204,7 +205,7 @@ class _Climb:
         """Send each question at its slot's time. A service that refused is left alone: its other names wait."""
         calls: list[tuple[_Slot, Future[Finding]]] = []
         unasked: dict[str, list[Name]] = defaultdict(list)
-        with ThreadPoolExecutor(max_workers=MAX_CALLS_IN_FLIGHT) as pool:
+        with self.rung.workers() as pool:
             for slot in plan:
                 self._sleep_until(slot.at_ms)
                 self._note_refusals(calls)
@@ -266,7 +267,7 @@ class _Climb:
 
     def _ask_controls(self, plan: Iterable[tuple[_Slot, str]]) -> None:
         asked: list[tuple[_Slot, str, Future[Finding]]] = []
-        with ThreadPoolExecutor(max_workers=MAX_CALLS_IN_FLIGHT) as pool:
+        with self.rung.workers() as pool:
             for slot, suffix in plan:
                 self._sleep_until(slot.at_ms)
                 asked.append((slot, suffix, pool.submit(self._call, slot.name)))
@@ -307,14 +308,16 @@ class _Climb:
     def _reply(self) -> RungReply:
         found = tuple(self.found.values())
         closed = {finding.name for finding in (*self.request.findings, *found) if self._closes(finding)}
+        # What is known of a waiting name waits with it, unless it settles the name already.
+        brought = [each for each in self.request.findings if each.name not in self.waiting or each.conclusive]
         return RungReply(
             open=tuple(name for name in self.request.open if name not in closed and name not in self.waiting),
-            findings=self._fitting((*self.request.findings, *found)),
+            findings=self._fitting((*brought, *found)),
             deferred=tuple(self.deferred),
         )
 
     def _closes(self, finding: Finding) -> bool:
-        """A conclusive finding of a registry ends the climb; a delegation does so too, once its facts were asked for."""
+        """A conclusive finding of a registry ends the climb; a delegation does so once its facts were asked for."""
         if finding.conclusive and finding.check in {Check.RDAP, Check.WHOIS}:
             return True
         if finding.conclusive:

@@ -1,0 +1,318 @@
+"""The paced rung: leases, slots, deferrals, refusals and control questions, with scripted registries and a fake clock."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from domainwatch.findings import Check, Finding, Reading
+from domainwatch.ladder.paced import HORIZON_MS, Rung
+from domainwatch.names import Name
+from domainwatch.ports import Busy, Lease, Limit, Probes
+from domainwatch.wire import Batch, Message, RungReply, RungRequest, epoch_ms
+from tests.builders import START, Clock, Inline, finding, name
+from tests.fakes_ledger import MemoryPacing
+
+
+@dataclass(slots=True)
+class Registry:
+    """A check module whose answers are scripted per name; unscripted names are registered."""
+
+    clock: Clock
+    answers: dict[str, Reading] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    without_service: set[str] = field(default_factory=set)
+    retry_after_s: float | None = None
+    asked: list[tuple[str, float]] = field(default_factory=list)
+
+    def service_of(self, name: Name, probes: Probes) -> str | None:
+        return None if name.text in self.without_service else f"rdap.{name.suffix}:443"
+
+    def check(self, name: Name, probes: Probes, *, timeout_s: float) -> Finding:
+        service = self.service_of(name, probes)
+        if service is None:
+            return self._answer(name, Reading.NO_ANSWER, "no_service", "")
+        self.asked.append((name.text, (self.clock() - START).total_seconds()))
+        reading = self.answers.get(name.text, Reading.REGISTERED)
+        return self._answer(name, reading, self.reasons.get(name.text, reading.value), service)
+
+    def _answer(self, name: Name, reading: Reading, reason: str, service: str) -> Finding:
+        retry = self.retry_after_s if reason == "rate_limited" else None
+        return Finding(
+            name=name,
+            check=Check.RDAP,
+            reading=reading,
+            reason=reason,
+            service=service,
+            asked_at=self.clock(),
+            retry_after_s=retry,
+        )
+
+
+@dataclass(slots=True)
+class Zones:
+    per_s: float = 10.0
+    controls: dict[str, str] = field(default_factory=dict)
+
+    def control(self, suffix: str) -> str | None:
+        return self.controls.get(suffix)
+
+    def limit(self, kind: str, service: str) -> Limit:
+        return Limit(per_s=self.per_s)
+
+
+@dataclass(slots=True)
+class World:
+    clock: Clock = field(default_factory=Clock)
+    zones: Zones = field(default_factory=Zones)
+    remaining_s: float = 60.0
+    registry: Registry = field(init=False)
+    pacing: MemoryPacing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.registry = Registry(self.clock)
+        self.pacing = MemoryPacing(now=self.clock)
+
+    def climb(self, *names: str, findings: tuple[Finding, ...] = (), **batch: Any) -> RungReply:
+        probes: Any = replace(_PROBES, now=self.clock, zones=self.zones)
+        rung = Rung(
+            kind=Check.RDAP,
+            module=self.registry,
+            probes=probes,
+            pacing=self.pacing,
+            sleep=self.clock.move,
+            remaining_s=lambda: self.remaining_s,
+            workers=Inline,
+        )
+        request = RungRequest(
+            batch=Batch(**{"run_id": "r", "reason": "due", "room": 200_000} | batch),
+            open=tuple(name(each) for each in names),
+            findings=findings,
+        )
+        return rung.climb(request)
+
+    def denied(self, *names: str) -> None:
+        self.registry.answers |= dict.fromkeys(names, Reading.NOT_FOUND)
+
+    def asked(self) -> list[str]:
+        return [asked for asked, _ in self.registry.asked]
+
+
+_PROBES: Any = Probes(now=Clock(), zones=None, dns=None, http=None, whois=None)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def texts(names: tuple[Name, ...]) -> list[str]:
+    return [each.text for each in names]
+
+
+def test_what_the_registry_knows_leaves_the_ladder_and_what_it_denies_climbs_on(world: World) -> None:
+    world.denied("free.com")
+    reply = world.climb("taken.com", "free.com")
+    assert texts(reply.open) == ["free.com"]
+    assert [each.reading for each in reply.findings] == [Reading.REGISTERED, Reading.NOT_FOUND]
+    assert reply.deferred == ()
+
+
+def test_questions_to_one_service_are_spaced_evenly(world: World) -> None:
+    world.climb(*(f"n{number}.com" for number in range(5)))
+    moments = [at for _, at in world.registry.asked]
+    gaps = [round(after - before, 3) for before, after in zip(moments, moments[1:], strict=False)]
+    assert gaps == [pytest.approx(0.11, abs=0.002)] * 4  # ten per second, with a tenth kept in hand
+
+
+def test_services_do_not_wait_for_each_other(world: World) -> None:
+    world.climb("a.com", "b.com", "a.org", "b.org")
+    assert world.registry.asked[-1][1] < 0.2
+
+
+def test_names_without_a_service_are_answered_at_once_and_climb_on(world: World) -> None:
+    world.registry.without_service.add("lost.com")
+    reply = world.climb("lost.com")
+    assert texts(reply.open) == ["lost.com"]
+    assert [each.reason for each in reply.findings] == ["no_service"]
+
+
+def test_more_names_than_a_lease_holds_wait_with_leases_of_their_own(world: World) -> None:
+    world.zones.per_s = 0.2  # five slots in the thirty seconds of a lease
+    world.pacing.prove("rdap", "rdap.com:443", "com", at=START)
+    reply = world.climb(*(f"n{number:02}.com" for number in range(16)))
+    assert len(world.asked()) == 5
+    waiting = [each.text for message in reply.deferred for each in message.names]
+    assert sorted(world.asked() + waiting) == [f"n{number:02}.com" for number in range(16)]
+    leases = [message.lease for message in reply.deferred]
+    assert all(lease is not None for lease in leases)
+    starts = [lease.start_ms for lease in leases if lease]
+    assert starts == sorted(starts)
+    assert [round(message.continue_at * 1000) for message in reply.deferred] == starts
+    assert texts(reply.open) == []
+
+
+def test_a_lease_brought_along_is_used_within_its_own_slots(world: World) -> None:
+    lease = Lease(kind="rdap", service="rdap.com:443", start_ms=epoch_ms(START) + 500, slots=2, interval_ms=1000)
+    world.pacing.prove("rdap", "rdap.com:443", "com", at=START)
+    world.climb("a.com", "b.com", lease=lease, reason="deferred")
+    assert world.registry.asked == [("a.com", 0.5), ("b.com", 1.5)]
+
+
+def test_slots_that_have_passed_are_lost_and_never_made_up_for(world: World) -> None:
+    lease = Lease(kind="rdap", service="rdap.com:443", start_ms=epoch_ms(START) - 10_000, slots=3, interval_ms=1000)
+    world.pacing.prove("rdap", "rdap.com:443", "com", at=START)
+    world.climb("a.com", "b.com", lease=lease, reason="deferred")
+    moments = [at for _, at in world.registry.asked]
+    assert moments[1] - moments[0] == pytest.approx(0.11, abs=0.002)
+
+
+def test_names_of_a_busy_service_go_back_with_what_is_known_of_them(world: World) -> None:
+    until_ms = epoch_ms(START) + HORIZON_MS + 5_000
+    world.pacing.lease = lambda *_args, **_kw: Busy(until_ms=until_ms, reason="blocked")  # type: ignore[method-assign]
+    nxdomain = finding(Check.DNS, Reading.NOT_FOUND, name=name("a.com"))
+    reply = world.climb("a.com", findings=(nxdomain,), facts=True)
+    [message] = reply.deferred
+    assert (message.reason, message.rung, message.facts, texts(message.names)) == ("deferred", "rdap", True, ["a.com"])
+    assert message.continue_at == until_ms / 1000
+    assert len(message.findings) == 1
+    assert (reply.open, reply.findings) == ((), ())
+
+
+def test_a_look_cannot_wait_and_says_so(world: World) -> None:
+    world.pacing.lease = lambda *_args, **_kw: Busy(until_ms=0, reason="blocked")  # type: ignore[method-assign]
+    reply = world.climb("a.com", look=True)
+    assert reply.deferred == ()
+    assert [(each.reading, each.reason) for each in reply.findings] == [(Reading.NO_ANSWER, "blocked")]
+
+
+def test_a_refusal_is_learned_from_and_the_services_other_names_wait(world: World) -> None:
+    world.registry.answers["a.com"] = Reading.NO_ANSWER
+    world.registry.reasons["a.com"] = "rate_limited"
+    world.registry.retry_after_s = 120.0
+    learned: list[float | None] = []
+    refused = world.pacing.refused
+
+    def note(kind: str, service: str, *, retry_after_s: float | None, limit: Limit, now_ms: int) -> None:
+        learned.append(retry_after_s)
+        refused(kind, service, retry_after_s=retry_after_s, limit=limit, now_ms=now_ms)
+
+    world.pacing.refused = note  # type: ignore[method-assign]
+    reply = world.climb("a.com", *(f"n{number}.com" for number in range(50)), "other.org")
+    assert learned == [120.0]
+    assert "other.org" in world.asked()
+    waiting = [each for message in reply.deferred for each in message.names]
+    assert len(waiting) + len(world.asked()) == 52
+    assert waiting
+    assert texts(reply.open) == ["a.com"]
+
+
+def test_names_that_the_functions_time_no_longer_holds_wait(world: World) -> None:
+    world.remaining_s = 5.0
+    reply = world.climb("a.com")
+    assert world.asked() == []
+    assert [texts(message.names) for message in reply.deferred] == [["a.com"]]
+
+
+def test_names_whose_findings_would_not_fit_the_reply_wait_unasked(world: World) -> None:
+    reply = world.climb("a.com", "b.com", "c.com", room=2_500)
+    assert world.asked() == ["a.com", "b.com"]
+    assert [texts(message.names) for message in reply.deferred] == [["c.com"]]
+
+
+# --- witnesses ----------------------------------------------------------------------------------------------------------
+
+
+def proofs(reply: RungReply) -> list[Any]:
+    return [each.proven_at for each in reply.findings if each.reading is Reading.NOT_FOUND]
+
+
+@pytest.mark.parametrize(
+    ("prepare", "control"),
+    [
+        (lambda world: world.zones.controls.update(com="kept.com"), "kept.com"),
+        (lambda world: world.pacing.remember_delegated("com", "seen.com", at=START), "seen.com"),
+        (lambda world: None, "nic.com"),
+    ],
+    ids=["the zones file's", "one that DNS showed", "nic"],
+)
+def test_a_denial_is_proven_by_a_control_question(world: World, prepare: Callable[[World], Any], control: str) -> None:
+    prepare(world)
+    world.denied("free.com")
+    reply = world.climb("free.com")
+    assert world.asked() == ["free.com", control]
+    assert proofs(reply)[0] is not None
+    assert texts(reply.open) == ["free.com"]
+
+
+def test_a_service_that_denies_its_control_too_is_no_witness(world: World) -> None:
+    world.denied("free.com", "nic.com")
+    assert proofs(world.climb("free.com")) == [None]
+
+
+def test_a_proof_is_of_one_suffix_only(world: World) -> None:
+    world.denied("free.uk", "free.co.uk", "nic.co.uk")
+    world.registry.answers["nic.uk"] = Reading.REGISTERED
+    reply = world.climb("free.uk", "free.co.uk")
+    proven = {each.name.text: each.proven_at is not None for each in reply.findings}
+    assert proven == {"free.uk": True, "free.co.uk": False}
+
+
+def test_a_registered_name_of_the_same_suffix_is_as_good_a_control(world: World) -> None:
+    world.denied("free.com")
+    reply = world.climb("taken.com", "free.com")
+    assert world.asked() == ["taken.com", "free.com"]
+    assert None not in proofs(reply)
+
+
+def test_a_proof_is_shared_for_an_hour(world: World) -> None:
+    world.denied("free.com")
+    world.climb("free.com")
+    world.registry.asked.clear()
+    world.climb("free.com")
+    assert world.asked() == ["free.com"]
+    world.clock.move(3601)
+    world.registry.asked.clear()
+    world.climb("free.com")
+    assert world.asked() == ["free.com", "nic.com"]
+
+
+def test_a_second_look_wants_a_proof_since_the_first(world: World) -> None:
+    world.denied("free.com")
+    world.climb("free.com")
+    world.registry.asked.clear()
+    first_look = world.clock() + timedelta(seconds=1)
+    world.clock.move(30)
+    reply = world.climb("free.com", prove_since=first_look)
+    assert world.asked() == ["free.com", "nic.com"]
+    assert proofs(reply)[0] > first_look
+
+
+def test_a_name_that_dns_shows_is_done_once_its_facts_were_asked_for(world: World) -> None:
+    delegated = finding(Check.DNS, Reading.REGISTERED, name=name("a.com"))
+    world.registry.answers["a.com"] = Reading.NO_ANSWER
+    assert world.climb("a.com", findings=(delegated,), facts=True).open == ()
+
+
+def test_a_delegated_name_without_an_rdap_service_asks_whois_for_its_facts(world: World) -> None:
+    delegated = finding(Check.DNS, Reading.REGISTERED, name=name("a.com"))
+    world.registry.without_service.add("a.com")
+    assert texts(world.climb("a.com", findings=(delegated,), facts=True).open) == ["a.com"]
+
+
+def test_a_delegated_name_whose_facts_must_wait_is_settled_meanwhile(world: World) -> None:
+    world.pacing.lease = lambda *_args, **_kw: Busy(until_ms=9_000, reason="blocked")  # type: ignore[method-assign]
+    delegated = finding(Check.DNS, Reading.REGISTERED, name=name("a.com"))
+    reply = world.climb("a.com", findings=(delegated,), facts=True)
+    assert reply.findings == (delegated,)
+    assert [texts(message.names) for message in reply.deferred] == [["a.com"]]
+
+
+def test_deferred_messages_are_queue_messages(world: World) -> None:
+    world.zones.per_s = 0.2
+    reply = world.climb(*(f"n{number}.com" for number in range(10)))
+    for message in reply.deferred:
+        assert isinstance(message, Message)
+        assert message.json()["version"] == 1
