@@ -81,11 +81,8 @@ class Faults:
 
     def view(self) -> dict[str, list[str]]:
         """Target → its faults that are not used up."""
-        return {
-            target: [fault.kind for fault in faults if fault.count != 0]
-            for target, faults in self._active.items()
-            if faults
-        }
+        left = {target: [fault.kind for fault in faults if fault.count != 0] for target, faults in self._active.items()}
+        return {target: kinds for target, kinds in left.items() if kinds}
 
     def _verify(self, target: str, kind: str | None) -> None:
         if target not in self._kinds:

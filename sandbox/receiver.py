@@ -6,14 +6,13 @@ import base64
 import hashlib
 import hmac
 import json
-import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from .faults import Faults
-from .names import to_ascii
+from .names import to_ascii, to_unicode
 from .registry import Registry
 from .web import Request, Response, broken, json_response
 
@@ -82,7 +81,10 @@ class Receiver:
                 "bad_signatures": sum(one.signature != "ok" for one in self.deliveries),
                 "turned_away": sum(not one.accepted for one in self.deliveries),
             },
-            "deliveries": [asdict(one) for one in self.deliveries],
+            "deliveries": [
+                {**asdict(one), "unicode": None if one.domain is None else to_unicode(one.domain)}
+                for one in self.deliveries
+            ],
         }
 
     def _receive(self, request: Request) -> Response:
@@ -98,7 +100,7 @@ class Receiver:
             kind = "event"
         elif isinstance(body, dict) and kind == "result" and body.get("status") == "available":
             kind = "available"
-        signature = verify(self.webhook_secret, headers, request.body, now=time.time())
+        signature = verify(self.webhook_secret, headers, request.body, now=now)
         authorization = _authorization(headers.get("authorization"), self.auth_token)
         shape = shape_of(kind, body)
         fault = self._faults.strike("receiver", self._registry.clock.elapsed_s)

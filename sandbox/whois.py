@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -171,6 +173,9 @@ async def send_reply(writer: asyncio.StreamWriter, text: bytes, fault: Fault | N
         case "empty":
             text = b""
         case "close":
+            # Not lingering turns the close into a reset, as from a server that fell over.
+            sock = writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
             return
         case _:

@@ -54,5 +54,6 @@ def test_templates_use_only_known_fields() -> None:
     }
     assert fields <= {
         "name", "NAME", "unicode", "number", "now", "lookup", "retry_after", "created", "updated", "expires",
-        "registrar", "iana_id", "hold", "denic_status", "nominet_status", "generic_state", "nameserver", "NAMESERVER", "status",
+        "registrar", "iana_id", "hold", "denic_status", "nominet_status", "generic_state",
+        "nameserver", "NAMESERVER", "status",
     }  # fmt: skip
