@@ -19,7 +19,7 @@ from tools.local import stack as stacks
 from tools.local.emulator import ROOT, Emulator
 from tools.local.ladder import Ladder
 from tools.local.options import Options
-from tools.local.processes import Processes, port_for
+from tools.local.processes import ENDINGS, Processes, port_for
 from tools.local.stack import Stack
 from tools.local.view import Row, Told, View
 from tools.local.world import World, shortcomings, told
@@ -58,7 +58,7 @@ class Interrupted(Exception):
 
 
 def main() -> int:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDINGS:
         signal.signal(number, _interrupt)
     # A user's real account must be out of reach of everything started here.
     for name in [name for name in os.environ if name.startswith("AWS_")]:

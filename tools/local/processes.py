@@ -17,6 +17,7 @@ POLL_S = 0.05
 # The emulator writes its state when it is told to stop.
 GRACE_S = 8.0
 TAIL_LINES = 12
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +87,14 @@ class Processes:
             if started.process.poll() not in (None, 0):
                 raise Problem(f"{started.what} ended unexpectedly. Its log: {started.log}\n{started.tail()}")
 
+    def stop(self, started: Started) -> None:
+        """One of them, before the end."""
+        self._started.remove(started)
+        self._stop(started)
+
     def stop_all(self) -> None:
         """Politely, then not. A second Ctrl-C must not leave anything behind, so signals are held off meanwhile."""
-        held = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+        held = {number: signal.signal(number, signal.SIG_IGN) for number in ENDINGS}
         try:
             while self._started:
                 self._stop(self._started.pop())

@@ -27,10 +27,10 @@ PAGE = 500
 
 
 def start_build(processes: Processes, emulator: Emulator, folder: Path, root: Path = ROOT) -> Started:
-    """`sam build` of the template into a folder."""
+    """`sam build` of the template into a folder. What is cached outlives it, so that a later build needs no network."""
     env = emulator.environment() | {"DOMAINWATCH_PYTHON": str(TOOLS / "python")}
-    command = [str(TOOLS / "sam"), "build", "--config-env", "local", "--build-dir", str(folder / "build")]
-    command += ["--cache-dir", str(folder / "cache")]
+    command = [*_sam("build", root), "--build-dir", str(folder / "build")]
+    command += ["--cache-dir", str(ROOT / ".local" / "cache")]
     return processes.start("sam build", command, env=env, cwd=root)
 
 
@@ -42,10 +42,31 @@ def deploy(
     given.touch(mode=0o600)
     # JSON is YAML, and quotes everything.
     given.write_text(json.dumps({"LambdaRuntime": runtime(), **parameters}), "utf-8")
-    command = [str(TOOLS / "sam"), "deploy", "--config-env", "local", "--stack-name", stack]
+    command = [*_sam("deploy", ROOT), "--stack-name", stack]
     command += ["--template-file", str(folder / "build" / "template.yaml"), "--parameter-overrides", f"file://{given}"]
     processes.run("sam deploy", command, env=emulator.environment(), cwd=ROOT, timeout_s=DEPLOY_S)
     return Stack.named(stack, emulator)
+
+
+def world_parameters(urls: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters that point a stack at a sandbox; `urls` is its world.json."""
+    return {
+        "DomainApiUrl": urls["domain_api_url"],
+        "ApiCallbackUrl": urls["callback_url"],
+        "ApiAvailableCallbackUrl": urls["available_callback_url"],
+        "ApiAuthToken": urls["auth_token"],
+        "WebhookSecret": urls["webhook_secret"],
+        "AllowedPrivateNetworks": urls["allowed_private_networks"],
+        "ResolverAddresses": urls["resolver"],
+        "ZonesUrl": urls["zones_url"],
+        "RdapBootstrapUrl": urls["bootstrap_url"],
+        "WhoisRootServer": urls["whois_root"],
+    }
+
+
+def _sam(command: str, root: Path) -> list[str]:
+    # The settings would be looked for beside the template, which is elsewhere once it is built.
+    return [str(TOOLS / "sam"), command, "--config-file", str(root / "samconfig.toml"), "--config-env", "local"]
 
 
 def runtime() -> str:

@@ -11,10 +11,13 @@ from tools.environments import Problem
 from tools.local.emulator import ROOT, Emulator
 from tools.local.options import Options
 from tools.local.processes import Processes
+from tools.local.stack import world_parameters
 from tools.local.view import Told
 
 START_S = 30.0
 ASK_S = 20.0
+# What stands for the internet.
+INTERNET = {"ResolverAddresses", "ZonesUrl", "RdapBootstrapUrl", "WhoisRootServer"}
 # With NETWORK=live and no NAMES: reserved for documentation, so that asking for them bothers nobody.
 LIVE_NAMES = "example.com example.net example.org"
 
@@ -46,22 +49,10 @@ class World:
     def parameters(self) -> dict[str, str]:
         """The stack's parameters for this world. Live, only the list and the receiver are the sandbox's."""
         urls = self.urls
-        given = {
-            "DomainApiUrl": urls["domain_api_url"],
-            "ApiCallbackUrl": urls["callback_url"],
-            "ApiAvailableCallbackUrl": urls["available_callback_url"],
-            "ApiAuthToken": urls["auth_token"],
-            "WebhookSecret": urls["webhook_secret"],
-            "AllowedPrivateNetworks": urls["allowed_private_networks"],
-            "ContactAddress": self.contact,
-        }
+        given = world_parameters(urls) | {"ContactAddress": self.contact}
         if self.live:
-            return given
+            return {name: value for name, value in given.items() if name not in INTERNET}
         return given | {
-            "ResolverAddresses": urls["resolver"],
-            "ZonesUrl": urls["zones_url"],
-            "RdapBootstrapUrl": urls["bootstrap_url"],
-            "WhoisRootServer": urls["whois_root"],
             "CadenceSeconds": urls["cadence_seconds"],
             "ConfirmationDelayS": str(urls["confirmation_delay_s"]),
             "SuspiciousConfirmationDelayS": str(urls["suspicious_confirmation_delay_s"]),
