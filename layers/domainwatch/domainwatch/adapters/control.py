@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
+
 from domainwatch.errors import Malformed, TryLater
 
 _ATTRIBUTES = {

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ReadTimeoutError
+
 from domainwatch import wire
 from domainwatch.errors import BadMessage, BadSettings, DeadlinePassed, Malformed, TryLater
 from domainwatch.ports import Execution
