@@ -10,7 +10,9 @@ _OLDEST_YEAR, _NEWEST_YEAR = 1980, 2200
 _YEAR_FIRST = re.compile(r"(?<!\d)(\d{4})\s?[-./]\s?(\d{1,2})\s?[-./]\s?(\d{1,2})(?!\d)")
 _COMPACT = re.compile(r"(?<!\d)(\d{4})(\d{2})(\d{2})(?:(\d{2})(\d{2})(\d{2}))?(?!\d)")
 _YEAR_LAST = re.compile(r"(?<!\d)(\d{1,2})\s?[-./]\s?(\d{1,2})\s?[-./]\s?(\d{4})(?!\d)")
-_DAY_WORD_YEAR = re.compile(r"(?<!\d)(\d{1,2})(?:st|nd|rd|th)?(?:\.?\s|[-./]|\sde\s){1,2}([^\W\d_]{3,12})(?:\.?,?\s|[-./]|\sdel?\s){1,2}(\d{4}|\d{2})(?!\d)")
+_DAY_WORD_YEAR = re.compile(
+    r"(?<!\d)(\d{1,2})(?:st|nd|rd|th)?(?:\.?\s|[-./]|\sde\s){1,2}([^\W\d_]{3,12})(?:\.?,?\s|[-./]|\sdel?\s){1,2}(\d{4}|\d{2})(?!\d)"
+)
 _YEAR_WORD_DAY = re.compile(r"(?<!\d)(\d{4})[\s-]([^\W\d_]{3,12})[\s-](\d{1,2})(?!\d)")
 _WORD_DAY = re.compile(r"([^\W\d_]{3,12})\.?[\s-]{1,3}(\d{1,2})(?:st|nd|rd|th)?(?![\d:])")
 _WORD_YEAR = re.compile(r"([^\W\d_]{3,12})[\s-](\d{4})(?!\d)")

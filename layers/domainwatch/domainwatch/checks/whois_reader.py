@@ -253,7 +253,9 @@ _LABEL_WORDS: tuple[tuple[str, str], ...] = (
     ("changed", "updated"),
 )
 # Dates of a registrar's own object, when they stand in its section.
-_OF_A_REGISTRAR = frozenset({"created", "changed", "registered", "updated", "status", "last update", "created on", "modified"})
+_OF_A_REGISTRAR = frozenset(
+    {"created", "changed", "registered", "updated", "status", "last update", "created on", "modified"}
+)
 _NUMBERED = ("ns", "nserver", "nameserver", "name server", "domain server", "dns", "ns name", "host")
 _CONTACT_WORDS = (
     "registrant", "owner", "holder", "contact", "admin", "tech", "billing", "titular", "person", "contacto", "onsite",
@@ -342,7 +344,7 @@ def _split_label(body: str) -> tuple[str, str]:
         if at > 0 and body[0] not in ".:":
             return body[:at], body[at:].lstrip(". :\t")
     at = body.find(":", 0, _MAX_LABEL_CHARS)
-    if at > 0 and body[at + 1 : at + 3] != "//" and body[:at].count(" ") < 7:
+    if at > 0 and body[at + 1 : at + 3] != "//" and len(body[:at].split()) < 8:
         label = body[:at]
         clock = body[at - 1].isdigit() and body[at + 1 : at + 2].isdigit()
         if not clock and any(char.isalpha() for char in label):
@@ -505,7 +507,9 @@ class _Collector:
         if self._sentence(lowered, value):
             return
         words = lowered.split()
-        heading = _section_of(_plain(value), None) if len(words) <= 5 and "  " not in value and "\t" not in value else ""
+        heading = (
+            _section_of(_plain(value), None) if len(words) <= 5 and "  " not in value and "\t" not in value else ""
+        )
         if heading and (line.after_gap or not self.section or line.indent <= self.header_indent) and "." not in value:
             self._begin(heading, line)
             return
@@ -576,7 +580,9 @@ class _Collector:
             self._domain(value)
         elif name == "nameserver":
             self._server_list(entry)
-        elif self.section == "contact" and not (name == "expires" or "domain" in entry.label or entry.label == "creation date"):
+        elif self.section == "contact" and not (
+            name == "expires" or "domain" in entry.label or entry.label == "creation date"
+        ):
             return
         elif self.section == "registrar" and entry.label in _OF_A_REGISTRAR:
             return
@@ -593,7 +599,9 @@ class _Collector:
     def _keep(self, name: str, rank: int, value: str, *, replace: bool = False) -> None:
         if value.upper() == "REDACTED":
             return
-        if value and (name not in self.values or rank < self.values[name][0] or (replace and rank <= self.values[name][0])):
+        if value and (
+            name not in self.values or rank < self.values[name][0] or (replace and rank <= self.values[name][0])
+        ):
             self.values[name] = (rank, value)
 
     def _date(self, name: str, rank: int, value: str, *, again: bool = False) -> bool:
@@ -662,7 +670,10 @@ def _section_of(label: str, found: tuple[str, int] | None) -> str:
     label = label.strip("* ")
     if any(word in label for word in _SERVER_WORDS) or label in {"servers", "dns", "name servers", "nservers", "ns"}:
         return "nameserver"
-    if label.startswith(("registrar", "current registrar", "sponsoring registrar", "registered by")) or label == "記録機関":
+    if (
+        label.startswith(("registrar", "current registrar", "sponsoring registrar", "registered by"))
+        or label == "記録機関"
+    ):
         return "registrar"
     if label in {"relevant dates", "dates", "important dates", "domain dates"}:
         return "dates"
@@ -680,8 +691,10 @@ def _is_host(word: str) -> bool:
     if not 3 < len(word) < 254 or "." not in word or not word.isascii():
         return False
     labels = word.rstrip(".").split(".")
-    return len(labels) > 1 and labels[-1][:1].isalpha() and all(
-        label and label.replace("-", "").replace("_", "").isalnum() for label in labels
+    return (
+        len(labels) > 1
+        and labels[-1][:1].isalpha()
+        and all(label and label.replace("-", "").replace("_", "").isalnum() for label in labels)
     )
 
 
@@ -765,7 +778,14 @@ def _status_words(statuses: list[str]) -> Iterator[str]:
 def _referral(value: str | None) -> str | None:
     if not value:
         return None
-    host = value.lower().split()[0].removeprefix("whois://").removeprefix("http://").removeprefix("https://").partition("/")[0]
+    host = (
+        value.lower()
+        .split()[0]
+        .removeprefix("whois://")
+        .removeprefix("http://")
+        .removeprefix("https://")
+        .partition("/")[0]
+    )
     return host if _is_host(host.partition(":")[0]) else None
 
 
@@ -908,7 +928,14 @@ def _words(sentence: str, page: _Page) -> Iterator[str]:
 def _name_like(word: str) -> bool:
     """Whether a word could be a domain name, in whatever characters."""
     head, _, last = word.rpartition(".")
-    return bool(head) and len(last) > 1 and last.replace("-", "").isalnum() and not last[0].isdigit() and "/" not in word and ":" not in word
+    return (
+        bool(head)
+        and len(last) > 1
+        and last.replace("-", "").isalnum()
+        and not last[0].isdigit()
+        and "/" not in word
+        and ":" not in word
+    )
 
 
 _THROTTLE_MARKS = (
@@ -953,7 +980,17 @@ _RESERVED_PHRASES = (
     "not available", "cannot be registered", "can not be registered", "may not be registered", "not be registered", "not eligible",
     "unavailable for registration", "not allowed", "not open for", "not registrable", "is unavailable", "no está disponible", "unavailable",
 )  # fmt: skip
-_SUBJECTS = (_OWN, "this domain", "this name", "the domain", "the name", "domain name", "this object", "this string", "requested")
+_SUBJECTS = (
+    _OWN,
+    "this domain",
+    "this name",
+    "the domain",
+    "the name",
+    "domain name",
+    "this object",
+    "this string",
+    "requested",
+)
 # Terms of use use the same words of rights, data and access.
 _OF_TERMS = frozenset(
     "rights right reserves purposes access use uses data copy copyright advertising laws law queries users user you limits usage terms "
@@ -977,7 +1014,9 @@ def _denies(statement: _Statement) -> bool:
     text = statement.text.replace(_OTHER, _OWN)
     if text in _WHOLE_DENIALS or text.startswith(_DENIAL_PHRASES):
         return True
-    words = [word for word in _without_the_database(statement.words) if word not in {_OWN, _OTHER} and not word.isdigit()]
+    words = [
+        word for word in _without_the_database(statement.words) if word not in {_OWN, _OTHER} and not word.isdigit()
+    ]
     if _DENIALS.isdisjoint(words) or _BEING.isdisjoint(words):
         return False
     return all(word in _VOCABULARY for word in words)
@@ -1006,7 +1045,15 @@ def _foreign_zone(page: _Page) -> str | None:
         body = line.body.lower()
         if "returned 0 objects" in body and page.name.tld not in _ROOT_SERVED:
             root_says_none = line.raw
-        if not any(mark in body for mark in ("contains only", "only contains", "exclusivamente de dominios", "contains domain data from the")):
+        if not any(
+            mark in body
+            for mark in (
+                "contains only",
+                "only contains",
+                "exclusivamente de dominios",
+                "contains domain data from the",
+            )
+        ):
             continue
         following = page.lines[at + 1].body.lower() if at + 1 < len(page.lines) else ""
         listed = {word.strip(_EDGES) for word in f"{body} {following}".split() if word.startswith(".")}
