@@ -10,12 +10,12 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ConnectionClosedError
+
 from domainwatch.adapters.dynamo import Dynamo
 from domainwatch.adapters.outbox import DynamoOutbox
 from domainwatch.adapters.store import DynamoStore
 from domainwatch.names import Name
 from domainwatch.ports import Change, Now, Outbox, OutboxEvent, Store, Watched
-
 from tests.contract.tables import create_tables
 from tests.fakes_store import MemoryOutbox, MemoryStore
 
@@ -126,7 +126,7 @@ def answers(
 
 
 @contextmanager
-def before_each(a_client: Any, operation: str, act: Callable[[], None], *, times: int = 1) -> Iterator[None]:
+def before_each(a_client: Any, operation: str, act: Callable[[], object], *, times: int = 1) -> Iterator[None]:
     """Somebody else acts just before the first `times` calls."""
     acted: list[int] = []
 

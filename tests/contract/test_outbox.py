@@ -1,4 +1,4 @@
-"""Events not yet delivered: what the fake and the DynamoDB outbox both promise, and where only the real one can fail."""
+"""Events not yet delivered: what the fake and the DynamoDB outbox both promise, and where the real one can fail."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from domainwatch.errors import BadMessage, TryLater
-from domainwatch.ports import OutboxEvent
 from moto import mock_aws
 
+from domainwatch.errors import BadMessage, TryLater
+from domainwatch.ports import OutboxEvent
 from tests.contract import places
 from tests.contract.places import START, Place, added, changed, event
 
