@@ -115,7 +115,8 @@ class Receiver:
         accepted = 200 <= response.status < 300 and not response.hang and not response.cut
         accepted = accepted and signature == "ok" and authorization == "ok"
         self._attempts[webhook_id] = self._attempts.get(webhook_id, 0) + 1
-        domain = body.get("domain") if isinstance(body, dict) else None
+        data = body.get("data") if kind == "event" and isinstance(body, dict) else body
+        domain = data.get("domain") if isinstance(data, dict) else None
         delivery = Delivery(
             n=len(self.deliveries) + 1, at=now, kind=kind, path=request.path,
             domain=to_ascii(domain) if isinstance(domain, str) else None, webhook_id=webhook_id,

@@ -183,8 +183,9 @@ def with_names(plan: Scenario, names: Iterable[str]) -> Scenario:
         services.append(ServicePlan(id=f"rdap.{zone}", kind="rdap", rate_per_s=20))
         services.append(ServicePlan(id=f"whois.{zone}", kind="whois", format="verisign", rate_per_s=20))
     return replace(
-        plan, name="names", zones=tuple(plans), services=tuple(services), names=tuple(found.values()), faults={}
-    )
+        plan, name="names", title="Names of your own", duration_s=60.0, faults={},
+        zones=tuple(plans), services=tuple(services), names=tuple(found.values()),
+    )  # fmt: skip
 
 
 def default_expect(state: State) -> Expect:
