@@ -29,7 +29,7 @@ LONGEST_S = 90 * 86_400.0
 # Hot names travel almost alone, so that each is easy to find among the executions, unless there are many of them.
 HOT_BATCH = 10
 FEW_HOT = 100
-# The schedule's own clock comes a little early or late; without this a name due each minute would be checked every other.
+# The schedule comes a little early or late; without this a name due each minute would be checked every other one.
 SLACK_MS = 30_000
 # After an outage everything is due at once. Beyond so many names one tick serves only a few times its usual share of
 # shards, and the next ticks serve the rest.
