@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -209,8 +210,8 @@ def list_state(documents: Documents) -> ListState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refreshed:
-    """What one refresh did. `outcome`: `no_list`, `not_due`, `refused` (nothing changed), `unchanged`, `held` (additions
-    entered, removals wait), `unfinished` (the next one goes on) or `done`.
+    """What one refresh did. `outcome`: `no_list`, `not_due`, `refused` (nothing changed), `unchanged`, `held`
+    (additions entered, removals wait), `unfinished` (the next one goes on) or `done`.
     """
 
     outcome: str
@@ -307,11 +308,11 @@ class Watchlist:
     def refresh(
         self, *, remaining_s: Callable[[], float], scheduled: bool = False, confirm_removal: bool = False
     ) -> Refreshed:
-        """Fetch the list and apply it. `scheduled`: only if the interval has passed. `confirm_removal`: an operator's word
-        that this answer may remove whatever it lacks, even everything.
+        """Fetch the list and apply it. `scheduled`: only if the interval has passed. `confirm_removal`: an operator's
+        word that this answer may remove whatever it lacks, even everything.
 
-        Whatever is wrong with the answer is kept in the state and changes nothing else. Raises `TryLater` when the store
-        or the queue is away; the next refresh does the rest.
+        Whatever is wrong with the answer is kept in the state and changes nothing else. Raises `TryLater` when the
+        store or the queue is away; the next refresh does the rest.
         """
         state = list_state(self.documents)
         if not self.settings.url:
@@ -352,7 +353,7 @@ class Watchlist:
             state.body_digest, state.etag = body_digest, etag
         return refreshed
 
-    # --- the answer -------------------------------------------------------------------------------------------------------
+    # --- the answer ---------------------------------------------------------------------------------------------------
 
     def _is_due(self, state: ListState) -> bool:
         if state.tried_at is None or state.pending_shards:
@@ -362,7 +363,7 @@ class Watchlist:
         return self.now() - state.tried_at >= timedelta(seconds=interval_s - slack_s)
 
     def _is_settled(self, state: ListState) -> bool:
-        """Whether the last answer is wholly in the store and was read lately, so that the same one means nothing to do."""
+        """Whether the last answer is wholly in the store and was read lately, so that the same one changes nothing."""
         lately = state.parsed_at is not None and self.now() - state.parsed_at < READ_ANEW
         return lately and state.held is None and not state.pending_shards and bool(state.body_digest)
 
@@ -396,7 +397,7 @@ class Watchlist:
         return Refreshed(outcome="refused", reason=reason, state=state)
 
     def _empty(self, state: ListState, answer: ListAnswer) -> Refreshed:
-        """An answer without a single name to watch. No second one like it makes it true: it takes an operator's word."""
+        """An answer without one name to watch. No second one like it makes it true: it takes an operator's word."""
         reason = "no_valid_entry" if answer.refused else "empty_list"
         if state.names_count:
             since = state.held["since"] if state.held and state.held["reason"] == reason else instant_text(self.now())
@@ -404,8 +405,8 @@ class Watchlist:
         return self._refused(state, reason, "the list has no name to watch, so the last good list stays")
 
     def _wanted(self, answer: ListAnswer) -> _Wanted:
-        """Sort the names by shard. One under a top-level domain that does not exist is refused; if it is watched already
-        it stays, since what we know of zones may be what is wrong.
+        """Sort the names by shard. One under a top-level domain that does not exist is refused; if it is watched
+        already it stays, since what we know of zones may be what is wrong.
         """
         wanted = _Wanted(by_shard={}, unknown=set(), digests={})
         exists: dict[str, bool | None] = {}
@@ -424,7 +425,7 @@ class Watchlist:
             wanted.digests[shard] = digest(*lines)
         return wanted
 
-    # --- the store --------------------------------------------------------------------------------------------------------
+    # --- the store ----------------------------------------------------------------------------------------------------
 
     def _apply(
         self, state: ListState, wanted: _Wanted, *, confirm_removal: bool, remaining_s: Callable[[], float]
@@ -458,7 +459,8 @@ class Watchlist:
         left += self._enter(diffs, wanted, done, remaining_s, may_remove=whole and held is None)
         state.names_count = max(0, known + done.added - done.removed)
         state.pending_shards = left
-        if whole:
+        # While a confirmed removal is not through, what was confirmed stays known.
+        if whole and (held or not left):
             state.held = held
         if not left:
             state.run_since = None
@@ -513,7 +515,7 @@ class Watchlist:
         *,
         may_remove: bool,
     ) -> int:
-        """Apply the differences, shard after shard, queueing as soon as a batch is full; returns how many shards are left."""
+        """Apply the differences shard by shard, queueing when a batch is full; returns how many shards are left."""
         to_queue = sum(diff.to_queue for diff in diffs)
         size = self.schedule.batch_size if to_queue > FEW_NEW else min(FEW_BATCH, self.schedule.batch_size)
         message = Message(
@@ -522,6 +524,9 @@ class Watchlist:
         entered: list[_Diff] = []
         names: list[Name] = []
         lost: set[int] = set()
+        settle = partial(
+            self._settle, message=message, size=size, wanted=wanted, lost=lost, done=done, may_remove=may_remove
+        )
         left = 0
         for index, diff in enumerate(diffs):
             if remaining_s() < RESERVE_S:
@@ -537,9 +542,9 @@ class Watchlist:
                 done.removed += self.store.remove(diff.gone, source=SOURCE)
             entered.append(diff)
             if len(names) >= self.schedule.batch_size:
-                self._settle(entered, names, message, size, wanted, lost, done, may_remove=may_remove)
+                settle(entered, names)
                 entered, names = [], []
-        self._settle(entered, names, message, size, wanted, lost, done, may_remove=may_remove)
+        settle(entered, names)
         return left + len(lost)
 
     def _add(self, diff: _Diff, priorities: Mapping[str, bool], done: _Done) -> list[Name]:
@@ -553,12 +558,12 @@ class Watchlist:
         self,
         entered: Iterable[_Diff],
         names: Sequence[Name],
+        *,
         message: Message,
         size: int,
         wanted: _Wanted,
         lost: set[int],
         done: _Done,
-        *,
         may_remove: bool,
     ) -> None:
         """Queue the names that were added, then note that their shards are as the list wants them."""

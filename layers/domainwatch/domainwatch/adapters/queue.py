@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+
 from domainwatch.errors import BadMessage, TryLater
 from domainwatch.wire import dumps
 
@@ -14,6 +15,12 @@ MAX_BATCH_BYTES = 262_144
 MAX_DELAY_S = 900
 ATTEMPTS = 4
 FIRST_PAUSE_S = 0.1
+MAX_REASON_CHARS = 500
+_DEPTHS = {
+    "waiting": "ApproximateNumberOfMessages",
+    "in_flight": "ApproximateNumberOfMessagesNotVisible",
+    "delayed": "ApproximateNumberOfMessagesDelayed",
+}
 
 Entry = dict[str, Any]
 
@@ -66,6 +73,44 @@ class SqsQueue:
         return [batch[int(each["Id"])] for each in failed], str(failed[0].get("Code", "")) if failed else ""
 
 
+class SqsDeadLetters:
+    """`starting.DeadLetters`: messages that no retry can cure, put aside with the reason as an attribute."""
+
+    def __init__(self, client: Any, queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+
+    def bury(self, body: str, reason: str) -> None:
+        """Put the message aside. Raises `TryLater`."""
+        why = {"StringValue": reason[:MAX_REASON_CHARS] or "unknown", "DataType": "String"}
+        try:
+            self._client.send_message(
+                QueueUrl=self._queue_url, MessageBody=body or " ", MessageAttributes={"reason": why}
+            )
+        except (BotoCoreError, ClientError) as exc:
+            raise TryLater(f"the dead-letter queue took nothing: {str(exc)[:200]}", reason="queue") from exc
+
+
+class SqsDepths:
+    """`ports.QueueDepths` over queues by name."""
+
+    def __init__(self, client: Any, queue_urls: Mapping[str, str]) -> None:
+        self._client = client
+        self._queue_urls = queue_urls
+
+    def depths(self) -> dict[str, dict[str, int]]:
+        """About how many messages each queue holds. Raises `TryLater`."""
+        return {name: self._depth(url) for name, url in self._queue_urls.items()}
+
+    def _depth(self, queue_url: str) -> dict[str, int]:
+        try:
+            reply = self._client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(_DEPTHS.values()))
+        except (BotoCoreError, ClientError) as exc:
+            raise TryLater(f"the queue's depth is not known: {str(exc)[:200]}", reason="queue") from exc
+        attributes = reply.get("Attributes", {})
+        return {word: int(attributes.get(attribute, 0)) for word, attribute in _DEPTHS.items()}
+
+
 def _entry(message: Mapping[str, Any], delay_s: int) -> Entry:
     body = dumps(message)
     if len(body.encode()) > MAX_BATCH_BYTES:
@@ -86,3 +131,19 @@ def _batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
         size_bytes += entry_bytes
     if batch:
         yield batch
+
+
+class SqsDeadLetters:
+    """Puts a message that no retry can cure straight into the dead-letter queue, with its reason as an attribute."""
+
+    def __init__(self, client: Any, queue_url: str) -> None:
+        self._client = client
+        self._queue_url = queue_url
+
+    def bury(self, body: str, reason: str) -> None:
+        """Bury the message as it came. Raises `TryLater`."""
+        attributes = {"reason": {"DataType": "String", "StringValue": reason.encode("ascii", "replace")[:500].decode()}}
+        try:
+            self._client.send_message(QueueUrl=self._queue_url, MessageBody=body, MessageAttributes=attributes)
+        except (BotoCoreError, ClientError) as exc:
+            raise TryLater(f"a malformed message could not be buried: {exc}", reason="queue") from exc
