@@ -16,11 +16,6 @@ MAX_DELAY_S = 900
 ATTEMPTS = 4
 FIRST_PAUSE_S = 0.1
 MAX_REASON_CHARS = 500
-_DEPTHS = {
-    "waiting": "ApproximateNumberOfMessages",
-    "in_flight": "ApproximateNumberOfMessagesNotVisible",
-    "delayed": "ApproximateNumberOfMessagesDelayed",
-}
 
 Entry = dict[str, Any]
 
@@ -89,26 +84,6 @@ class SqsDeadLetters:
             )
         except (BotoCoreError, ClientError) as exc:
             raise TryLater(f"the dead-letter queue took nothing: {str(exc)[:200]}", reason="queue") from exc
-
-
-class SqsDepths:
-    """`ports.QueueDepths` over queues by name."""
-
-    def __init__(self, client: Any, queue_urls: Mapping[str, str]) -> None:
-        self._client = client
-        self._queue_urls = queue_urls
-
-    def depths(self) -> dict[str, dict[str, int]]:
-        """About how many messages each queue holds. Raises `TryLater`."""
-        return {name: self._depth(url) for name, url in self._queue_urls.items()}
-
-    def _depth(self, queue_url: str) -> dict[str, int]:
-        try:
-            reply = self._client.get_queue_attributes(QueueUrl=queue_url, AttributeNames=list(_DEPTHS.values()))
-        except (BotoCoreError, ClientError) as exc:
-            raise TryLater(f"the queue's depth is not known: {str(exc)[:200]}", reason="queue") from exc
-        attributes = reply.get("Attributes", {})
-        return {word: int(attributes.get(attribute, 0)) for word, attribute in _DEPTHS.items()}
 
 
 def _entry(message: Mapping[str, Any], delay_s: int) -> Entry:
