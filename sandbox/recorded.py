@@ -22,7 +22,8 @@ STATUSES_OF: Mapping[str, tuple[str, ...]] = {
     "available": ("available",),
     "reserved": ("reserved",),
     "transient": ("unknown",),
-    "invalid": ("unknown",),
+    # "Cannot be registered because …": whoever reads that as reserved is not wrong, and announces nothing.
+    "invalid": ("unknown", "reserved"),
     "unknown": ("unknown",),
     # One witness that may be right: to be believed only together with a second one, and there is none here.
     "available-weak": ("unknown", "likely_available"),

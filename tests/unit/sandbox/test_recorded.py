@@ -74,7 +74,7 @@ def test_a_name_that_is_not_given_is_read_or_made(tmp_path: Path, text: str, nam
         (whois("a.com", "com", "registered"), ("registered",)),
         (whois("a.com", "com", "reserved"), ("reserved",)),
         (whois("a.com", "com", "transient"), ("unknown",)),
-        (whois("a.com", "com", "invalid"), ("unknown",)),
+        (whois("a.com", "com", "invalid"), ("unknown", "reserved")),
         (whois("com", "com", "registered"), ("refused", "unknown")),
         (whois(None, "com"), ("available", "unknown")),
         (rdap(404, "", "available-weak"), ("unknown", "likely_available")),
