@@ -169,6 +169,16 @@ def test_only_those_are_scheduled() -> None:
     assert scheduled == SCHEDULED
 
 
+def test_two_stacks_fit_into_one_account() -> None:
+    """Nothing but log groups under the stack's own name has a name that is written down."""
+    for logical_id, resource in translated()["Resources"].items():
+        for key in ("Name", "FunctionName", "QueueName", "TableName", "StateMachineName", "RoleName", "LogGroupName"):
+            name = resource.get("Properties", {}).get(key)
+            if key == "FunctionName" and resource["Type"] != "AWS::Lambda::Function":
+                continue
+            assert not isinstance(name, str), logical_id
+
+
 def test_every_dead_letter_queue_has_an_alarm() -> None:
     watched = set().union(*(targets(alarm["Properties"]) for alarm in of_type("AWS::CloudWatch::Alarm").values()))
     assert {name for name in of_type("AWS::SQS::Queue") if "DeadLetter" in name} <= watched
