@@ -44,10 +44,11 @@ class FunctionRefresher:
         self._client = client
         self._function = function
 
-    def refresh(self) -> Mapping[str, Any] | None:
-        """See `Refresher`. Raises `Malformed` when the function failed."""
+    def refresh(self, *, confirm_removal: bool) -> Mapping[str, Any] | None:
+        """See `Refresher`."""
+        event = json.dumps({"confirm_removal": True} if confirm_removal else {}).encode()
         try:
-            reply = self._client.invoke(FunctionName=self._function, InvocationType="RequestResponse", Payload=b"{}")
+            reply = self._client.invoke(FunctionName=self._function, InvocationType="RequestResponse", Payload=event)
             payload = reply["Payload"].read()
         except ReadTimeoutError:
             return None

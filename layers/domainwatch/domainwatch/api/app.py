@@ -12,7 +12,7 @@ from domainwatch.api.gateway import Reply, Request, request_from, response_from
 from domainwatch.api.problems import CONTENT_TYPE, Problem, bad_request, not_watched, refused_name, unavailable
 from domainwatch.api.routing import Route, find
 from domainwatch.api.tokens import Scope, Tokens
-from domainwatch.cadences import cadence_of
+from domainwatch.cadences import cadence_of, next_check_at
 from domainwatch.errors import Conflict, DeadlinePassed, DomainwatchError, Malformed, NameRefused, TryLater
 from domainwatch.findings import Check, Finding
 from domainwatch.names import Name
@@ -299,12 +299,13 @@ class Api:
         if not cadence:
             return None
         shard = wire.shard_of(watched.name, self._world.shards)
-        run = self._world.documents.read("shards", f"{cadence}#{shard}") or {}
-        return bodies.moment_text(run.get("next_at"))
+        return wire.instant_text(next_check_at(self._world.documents, shard, cadence))
 
     def _refresh(self, request: Request, variables: Mapping[str, str]) -> Reply:
+        body = request.json()
+        confirm = isinstance(body, dict) and body.get("confirm_removal") is True
         try:
-            result = self._world.refresher.refresh()
+            result = self._world.refresher.refresh(confirm_removal=confirm)
         except Malformed as exc:
             self._world.report("refresh_failed", exc)
             raise Problem(502, "refresh_failed", "the list refresh failed; GET /status and its log say why") from exc
@@ -330,8 +331,8 @@ class Api:
         except Malformed as exc:
             self._world.report("look_failed", exc)
             raise Problem(502, "execution_failed", "the check's execution failed", execution=str(exc)[:500]) from exc
-        next_check_at = self._next_check_at(watched) if watched else None
-        return Reply(body=bodies.look_body(name, execution, next_check_at))
+        next_at = self._next_check_at(watched) if watched else None
+        return Reply(body=bodies.look_body(name, execution, next_at))
 
     def _check_many(self, request: Request, variables: Mapping[str, str]) -> Reply:
         body = request.json()

@@ -99,6 +99,9 @@ def list_body(state: Mapping[str, Any] | None) -> dict[str, Any]:
         "refused_entries": stored.get("refused_entries") or [],
         "held": stored.get("held") or None,
         "error": stored.get("error") or None,
+        "tried_at": moment_text(stored.get("tried_at")),
+        "failures": stored.get("failures", 0),
+        "names_count": stored.get("names_count", 0),
     }
 
 
