@@ -6,7 +6,7 @@ import functools
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -361,3 +361,21 @@ def api() -> "Api":
             shards=_store_settings().shards,
         )
     )
+
+
+def fulfil_deployment(event: Mapping[str, Any], *, log_stream: str) -> None:
+    """Make the secrets that no CloudFormation resource can generate, and answer the stack."""
+    import boto3
+
+    from domainwatch.adapters.deployment import fulfil, make_secrets
+
+    def make() -> None:
+        make_secrets(
+            _client("secretsmanager"),
+            boto3.resource("dynamodb").Table(settings.required("LEDGER_TABLE")),
+            webhook_secret_arn=settings.required("WEBHOOK_SECRET_ARN"),
+            admin_token_arn=settings.required("ADMIN_TOKEN_SECRET_ARN"),
+            now=now(),
+        )
+
+    fulfil(event, make=make, log_stream=log_stream)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
-import boto3
 from botocore.exceptions import ClientError
 
 WEBHOOK_SECRET_BYTES = 32
@@ -33,11 +32,6 @@ class Ledger(Protocol):
     """The one call we make of DynamoDB's table resource."""
 
     def put_item(self, *, Item: Mapping[str, Any]) -> Mapping[str, Any]: ...  # noqa: N803
-
-
-def clients(ledger_table: str) -> tuple[SecretsManager, Ledger]:
-    """The real clients, for the account and region the process runs in."""
-    return boto3.client("secretsmanager"), boto3.resource("dynamodb").Table(ledger_table)
 
 
 def new_webhook_secret() -> str:
@@ -68,6 +62,17 @@ def make_secrets(
             "created_at": now.isoformat(timespec="seconds"),
         }
     )
+
+
+def fulfil(event: Mapping[str, Any], *, make: Callable[[], None], log_stream: str) -> None:
+    """Do what CloudFormation asks of the custom resource, and tell it how that ended, whatever happened."""
+    failure = None
+    try:
+        if event["RequestType"] != "Delete":
+            make()
+    except Exception as exc:  # the stack must hear of any failure, or it waits for an hour
+        failure = f"{type(exc).__name__}: {exc}"
+    answer_stack(event, log_stream=log_stream, failure=failure)
 
 
 def answer_stack(event: Mapping[str, Any], *, log_stream: str, failure: str | None) -> None:

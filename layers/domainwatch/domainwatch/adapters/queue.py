@@ -68,24 +68,6 @@ class SqsQueue:
         return [batch[int(each["Id"])] for each in failed], str(failed[0].get("Code", "")) if failed else ""
 
 
-class SqsDeadLetters:
-    """`starting.DeadLetters`: messages that no retry can cure, put aside with the reason as an attribute."""
-
-    def __init__(self, client: Any, queue_url: str) -> None:
-        self._client = client
-        self._queue_url = queue_url
-
-    def bury(self, body: str, reason: str) -> None:
-        """Put the message aside. Raises `TryLater`."""
-        why = {"StringValue": reason[:MAX_REASON_CHARS] or "unknown", "DataType": "String"}
-        try:
-            self._client.send_message(
-                QueueUrl=self._queue_url, MessageBody=body or " ", MessageAttributes={"reason": why}
-            )
-        except (BotoCoreError, ClientError) as exc:
-            raise TryLater(f"the dead-letter queue took nothing: {str(exc)[:200]}", reason="queue") from exc
-
-
 def _entry(message: Mapping[str, Any], delay_s: int) -> Entry:
     body = dumps(message)
     if len(body.encode()) > MAX_BATCH_BYTES:
