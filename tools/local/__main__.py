@@ -21,13 +21,15 @@ from tools.local.ladder import Ladder
 from tools.local.options import Options
 from tools.local.processes import ENDINGS, Processes, port_for
 from tools.local.stack import Stack
-from tools.local.view import Row, Told, View
+from tools.local.view import SHOWN_NAMES, Row, Told, View
 from tools.local.world import World, shortcomings, told
 
 FOLDER = ROOT / ".local"
 POLL_S = 1.0
 # A slow machine may need a little longer than the scenario's clock.
 PATIENCE_S = 30.0
+# Names asked for singly at each look, in turn: the list does not tell when each is due.
+ASKED_PER_LOOK = 2
 # Looks in a row at which nothing moved any more.
 QUIET_LOOKS = 4
 INTERRUPTED = 130
@@ -105,11 +107,12 @@ def _watch(view: View, stack: Stack, world: World, processes: Processes) -> Seen
     """Until everything that must happen has happened, or its time is over."""
     ladder = Ladder(workflows=stack.client("stepfunctions"), state_machine_arn=stack.outputs["StateMachineArn"])
     queue = stack.client("sqs")
+    due = Due(stack)
     quiet = 0
     while True:
         begun = time.monotonic()
         processes.check()
-        seen = _look(stack, world, ladder)
+        seen = _look(stack, world, ladder, due)
         waiting = _waiting(queue, stack.outputs["CheckQueueUrl"])
         elapsed_s = float(seen.state["elapsed_s"])
         over_s = elapsed_s - world.duration_s
@@ -125,15 +128,17 @@ def _watch(view: View, stack: Stack, world: World, processes: Processes) -> Seen
         time.sleep(max(0.0, POLL_S - (time.monotonic() - begun)))
 
 
-def _look(stack: Stack, world: World, ladder: Ladder) -> Seen:
+def _look(stack: Stack, world: World, ladder: Ladder, due: "Due") -> Seen:
     state = world.state()
     ladder.look()
     known = {domain["domain"]: domain for domain in stack.domains()}
+    due.look([name for name in known if len(known) <= SHOWN_NAMES])
     rows = [
         _row(
             name["name"],
             known.get(name["name"]),
             ladder.rungs.get(name["name"], ""),
+            due.at.get(name["name"]),
             None if world.live else name["expect"],
         )
         for name in state["names"]
@@ -142,22 +147,44 @@ def _look(stack: Stack, world: World, ladder: Ladder) -> Seen:
     return Seen(state=state, rows=rows, told=told(state, epoch))
 
 
-def _row(name: str, domain: Mapping[str, Any] | None, rung: str, expect: Mapping[str, Any] | None) -> Row:
+def _row(
+    name: str,
+    domain: Mapping[str, Any] | None,
+    rung: str,
+    due_at: datetime | None,
+    expect: Mapping[str, Any] | None,
+) -> Row:
     expected = " or ".join(expect["statuses"]) if expect else ""
     if domain is None:
         # The list is fetched before the first look, so what is not watched was not let in.
         return Row(name=name, status=REFUSED, expected=expected)
-    due = domain.get("next_check_at")
     return Row(
         name=name,
         rung=rung,
         # A name that is watched but was not read yet has no verdict to show.
-        status=(domain.get("status") or "") if domain.get("since") or domain.get("reason") else "",
+        status="" if domain["reason"] == "not_checked_yet" else domain["status"],
         confidence=domain.get("confidence"),
         phase=domain.get("phase") or "",
-        next_check_at=datetime.fromisoformat(due) if due else None,
+        next_check_at=due_at,
         expected=expected,
     )
+
+
+class Due:
+    """When names are due next, asked a few at a time. `at` holds what was answered last."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.at: dict[str, datetime] = {}
+        self._stack = stack
+        self._turn = 0
+
+    def look(self, names: Sequence[str]) -> None:
+        for _ in range(min(ASKED_PER_LOOK, len(names))):
+            name = names[self._turn % len(names)]
+            self._turn += 1
+            reply = self._stack.call("GET", f"/v1/domains/{name}")
+            if reply.status == 200 and reply.body.get("next_check_at"):
+                self.at[name] = datetime.fromisoformat(reply.body["next_check_at"])
 
 
 def _all_right(world: World, seen: Seen) -> bool:
