@@ -32,6 +32,7 @@ class MemoryStore:
         self.items: dict[Name, Watched] = {}
         self.events: dict[str, Record] = {}
         self.shards = shards
+        self._last_changes: dict[Name, tuple[Watched, tuple[str, ...]]] = {}
         self._now = now
 
     def get(self, name: Name) -> Watched | None:
@@ -56,6 +57,7 @@ class MemoryStore:
         ]
         for name in going:
             del self.items[name]
+            self._last_changes.pop(name, None)
         return len(going)
 
     def commit(self, changes: Sequence[Change]) -> list[Change]:
@@ -66,7 +68,8 @@ class MemoryStore:
         after = Watched(
             name=change.before.name, attributes=_copy(change.after.attributes), version=change.before.version + 1
         )
-        if there == after and all(event.id in self.events for event in change.events):
+        this = (after, tuple(event.id for event in change.events))
+        if there is not None and self._last_changes.get(after.name) == this:
             return True  # the same change once more
         added_at = change.before.attributes.get("added_at")
         if there is None or there.version != change.before.version:
@@ -74,6 +77,7 @@ class MemoryStore:
         if added_at is not None and there.attributes.get("added_at") != added_at:
             return False
         self.items[after.name] = after
+        self._last_changes[after.name] = this
         for event in change.events:
             created_at = instant(instant_text(event.created_at or self._now()))
             self.events.setdefault(event.id, Record(replace(event, created_at=created_at)))
