@@ -1,4 +1,6 @@
-"""Fakes of the network ports. They keep to the same contracts as the real adapters: `tests/contract` runs one suite on both."""
+"""Fakes of the network ports. They keep to the same contracts as the real adapters: `tests/contract` runs one suite on
+both.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,8 +13,8 @@ from domainwatch.ports import Delegation, DnsAnswer, HttpReply, WhoisReply
 
 @dataclass
 class FakeDns:
-    """Answers from `known` (name → delegation or whole answer), otherwise `otherwise`; `hosts` for address look-ups, where an
-    exception is raised. `batches` keeps what was asked.
+    """Answers from `known` (name → delegation or whole answer), otherwise `otherwise`; `hosts` for address look-ups,
+    where an exception is raised. `batches` keeps what was asked.
     """
 
     known: dict[str, Delegation | DnsAnswer] = field(default_factory=dict)
@@ -55,9 +57,9 @@ class Request:
 
 @dataclass
 class FakeHttp:
-    """Replies by URL, exact or by the longest prefix that ends in `*`: an `HttpReply`, an error to raise, a function of the
-    request, or a list of these, used one after the other (the last one stays). What has no reply is `Unreachable`-like:
-    `unknown` is raised. `requests` keeps what was asked.
+    """Replies by URL, exact or by the longest prefix that ends in `*`: an `HttpReply`, an error to raise, a function
+    of the request, or a list of these, used one after the other (the last one stays). What has no reply is
+    `Unreachable`-like: `unknown` is raised. `requests` keeps what was asked.
     """
 
     replies: dict[str, "Scripted"] = field(default_factory=dict)
@@ -87,7 +89,8 @@ class FakeHttp:
             request = Request(method=method, url=url, headers=dict(headers or {}), body=body)
             self.requests.append(request)
             reply = self._reply(request)
-            location = reply.headers.get("location")
+            lowered = {name.lower(): value for name, value in reply.headers.items()}
+            location = lowered.get("location")
             if reply.status not in {301, 302, 303, 307, 308} or not location or redirects == 0:
                 break
             hops += 1
@@ -101,7 +104,6 @@ class FakeHttp:
             if not truncate:
                 raise TooLarge(f"a body of more than {max_bytes} bytes")
             content = content[:max_bytes]
-        lowered = {name.lower(): value for name, value in reply.headers.items()}
         return HttpReply(status=reply.status, headers=lowered, body=content, url=url, duration_ms=1)
 
     def _reply(self, request: Request) -> HttpReply:
@@ -123,8 +125,8 @@ Scripted = HttpReply | DomainwatchError | Callable[[Request], HttpReply] | list[
 
 @dataclass
 class FakeWhois:
-    """Answers by (server, query): a text, a whole reply or an error; otherwise by server alone under the key `(server, "*")`.
-    `asked` keeps (server, query, charset).
+    """Answers by (server, query): a text, a whole reply or an error; otherwise by server alone under the key `(server,
+    "*")`. `asked` keeps (server, query, charset).
     """
 
     answers: dict[tuple[str, str], "str | WhoisReply | DomainwatchError"] = field(default_factory=dict)

@@ -15,8 +15,8 @@ Answerer = Callable[[dns.message.Message], Reply | list[Reply]]
 
 
 class DnsServer:
-    """`answer(query)` gives the reply, several, or None to stay silent; `answer_tcp` the same over TCP. `asked` keeps the
-    queries as (transport, owner, type).
+    """`answer(query)` gives the reply, several, or None to stay silent; `answer_tcp` the same over TCP. `asked` keeps
+    the queries as (transport, owner, type).
     """
 
     def __init__(self, answer: Answerer, *, answer_tcp: Answerer | None = None, address: str = "127.0.0.1") -> None:
@@ -27,9 +27,7 @@ class DnsServer:
         self.ids: list[int] = []
         self._udp, self._tcp = _both_on_one_port(address)
         self.address, self.port = self._udp.getsockname()
-        self._threads = [
-            threading.Thread(target=serve, daemon=True) for serve in (self._serve_udp, self._serve_tcp)
-        ]
+        self._threads = [threading.Thread(target=serve, daemon=True) for serve in (self._serve_udp, self._serve_tcp)]
         for thread in self._threads:
             thread.start()
 
@@ -103,9 +101,7 @@ def _both_on_one_port(address: str) -> tuple[socket.socket, socket.socket]:
 
 
 @contextlib.contextmanager
-def serving(
-    answer: Answerer, *, answer_tcp: Answerer | None = None, address: str = "127.0.0.1"
-) -> Iterator[DnsServer]:
+def serving(answer: Answerer, *, answer_tcp: Answerer | None = None, address: str = "127.0.0.1") -> Iterator[DnsServer]:
     server = DnsServer(answer, answer_tcp=answer_tcp, address=address)
     try:
         yield server

@@ -9,15 +9,15 @@ import dns.flags
 import dns.message
 import dns.rcode
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from domainwatch.adapters import dns as engine_module
 from domainwatch.adapters.dns import DnsEngine, system_resolvers
 from domainwatch.adapters.guard import AllowedNetworks
 from domainwatch.errors import AddressForbidden, BadSettings, DeadlinePassed, TryLater
 from domainwatch.names import Name
 from domainwatch.ports import Delegation, DnsAnswer, DnsPort
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from tests.contract.dns_server import DnsServer, Reply, name_of, reply, serving, zone
 from tests.fakes_net import FakeDns
 
@@ -50,7 +50,7 @@ def no_wildcard(answer: Callable[[dns.message.Message], Reply | list[Reply]]) ->
     return lambda query: honest(query) if name_of(query).startswith("dw-") else answer(query)
 
 
-# --- the contract, for both ---------------------------------------------------------------------------------------------
+# --- the contract, for both -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(params=["fake", "real"])
@@ -89,7 +89,7 @@ def test_addresses_of_a_host_and_of_none(port: DnsPort) -> None:
     assert port.addresses("b.test", timeout_s=2) == ()
 
 
-# --- reading zone servers -----------------------------------------------------------------------------------------------
+# --- reading zone servers ---------------------------------------------------------------------------------------------
 
 
 def test_the_question_is_for_name_servers_without_recursion() -> None:
@@ -270,7 +270,7 @@ def test_a_server_older_than_edns_is_asked_without() -> None:
         assert readings(engine(server), TAKEN, FREE) == [Delegation.DELEGATED, Delegation.DENIED]
 
 
-# --- forgeries ----------------------------------------------------------------------------------------------------------
+# --- forgeries --------------------------------------------------------------------------------------------------------
 
 
 def test_a_reply_with_another_id_is_ignored() -> None:
@@ -347,7 +347,12 @@ def test_no_packet_makes_it_raise_or_deny(hostile: DnsServer, packets: list[byte
 
     def answer(query: dns.message.Message) -> list[Reply]:
         wire = query.to_wire()
-        start = (b"", wire[:2], wire[:2] + b"\x84\x00", wire[:2] + b"\x84\x03\x00\x01\xff\xff\x00\x01\x00\x00" + wire[12:])
+        start = (
+            b"",
+            wire[:2],
+            wire[:2] + b"\x84\x00",
+            wire[:2] + b"\x84\x03\x00\x01\xff\xff\x00\x01\x00\x00" + wire[12:],
+        )
         return [start[head] + packet for packet in packets]
 
     hostile.answer = no_wildcard(answer)
@@ -374,7 +379,7 @@ def test_no_bytes_make_the_parser_do_worse_than_raise(packet: bytes) -> None:
     assert loop_question.answer is None or loop_question.answer.value is not Delegation.DENIED
 
 
-# --- wildcard zones -----------------------------------------------------------------------------------------------------
+# --- wildcard zones ---------------------------------------------------------------------------------------------------
 
 
 def test_a_zone_that_delegates_what_does_not_exist_says_nothing() -> None:
@@ -386,7 +391,7 @@ def test_a_zone_that_delegates_what_does_not_exist_says_nothing() -> None:
 
 
 def test_a_zone_with_wildcard_addresses_says_nothing() -> None:
-    with serving(lambda query: reply(query)) as server:
+    with serving(reply) as server:
         assert readings(engine(server), FREE) == [Delegation.WILDCARD]
 
 
@@ -409,7 +414,7 @@ def test_a_zone_that_cannot_be_tested_is_unusable() -> None:
         assert readings(engine(server), TAKEN, FREE) == [Delegation.SERVFAIL, Delegation.SERVFAIL]
 
 
-# --- batches and pace ---------------------------------------------------------------------------------------------------
+# --- batches and pace -------------------------------------------------------------------------------------------------
 
 
 def test_a_thousand_names_of_two_zones_interleave() -> None:
@@ -469,7 +474,7 @@ def test_threads_share_one_engine() -> None:
     assert found == [[Delegation.DELEGATED, Delegation.DENIED]] * 6
 
 
-# --- finding the servers ------------------------------------------------------------------------------------------------
+# --- finding the servers ----------------------------------------------------------------------------------------------
 
 
 def resolver_for(records: dict[tuple[str, str], tuple[str, ...]]) -> Callable[[dns.message.Message], Reply]:
@@ -544,7 +549,7 @@ def test_a_forbidden_zone_server_is_never_asked() -> None:
         assert not server.asked
 
 
-# --- addresses ----------------------------------------------------------------------------------------------------------
+# --- addresses --------------------------------------------------------------------------------------------------------
 
 
 def test_aliases_are_followed_inside_the_answer() -> None:
@@ -582,7 +587,7 @@ def test_an_address_is_its_own_address() -> None:
 
 @pytest.mark.parametrize("text", ["127.1", "2130706433", "0x7f.1", "①②⑦.⓪.⓪.①"])
 def test_liberal_addresses_are_refused_unasked(text: str) -> None:
-    with serving(lambda query: reply(query)) as resolver:
+    with serving(reply) as resolver:
         with pytest.raises(TryLater) as caught:
             DnsEngine(allowed=LOOPBACK, resolvers=(resolver.text,)).addresses(text, timeout_s=1)
         assert caught.value.reason == "bad_host"
@@ -590,7 +595,7 @@ def test_liberal_addresses_are_refused_unasked(text: str) -> None:
 
 
 def test_a_forbidden_resolver_is_not_asked() -> None:
-    with serving(lambda query: reply(query)) as resolver:
+    with serving(reply) as resolver:
         asked = DnsEngine(allowed=AllowedNetworks(), resolvers=(resolver.text,))
         with pytest.raises(AddressForbidden):
             asked.addresses("a.example", timeout_s=1)
@@ -606,6 +611,8 @@ def test_a_resolver_is_an_address(text: str) -> None:
 
 def test_the_systems_resolvers(tmp_path: Path) -> None:
     conf = tmp_path / "resolv.conf"
-    conf.write_text("# comment\nsearch example\nnameserver 192.0.2.1\nnameserver ::1\nnameserver nonsense\nnameserver\n")
+    conf.write_text(
+        "# comment\nsearch example\nnameserver 192.0.2.1\nnameserver ::1\nnameserver nonsense\nnameserver\n"
+    )
     assert system_resolvers(conf) == ("192.0.2.1", "::1")
     assert system_resolvers(tmp_path / "missing") == ("127.0.0.1",)

@@ -28,6 +28,7 @@ import dns.rcode
 import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
+
 from domainwatch.adapters import guard
 from domainwatch.adapters.guard import AllowedNetworks
 from domainwatch.errors import AddressForbidden, BadSettings, DeadlinePassed, Malformed, Unreachable

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 import idna
+
 from domainwatch.errors import AddressForbidden, BadSettings, Malformed
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address

@@ -14,8 +14,10 @@ def check(names: Sequence[Name], probes: Probes, *, timeout_s: float) -> tuple[F
     wild = {suffix for suffix in {name.suffix for name in names} if probes.zones.wildcard(suffix)}
     asked = [name for name in names if name.suffix not in wild]
     answers = probes.dns.delegations(asked, timeout_s=timeout_s) if asked else {}
-    known_wild = DnsAnswer(delegation=Delegation.WILDCARD)
-    return tuple(_finding(name, answers.get(name, known_wild), asked_at) for name in names)
+    wildcard, missing = DnsAnswer(delegation=Delegation.WILDCARD), DnsAnswer(delegation=Delegation.TIMEOUT)
+    return tuple(
+        _finding(name, wildcard if name.suffix in wild else answers.get(name, missing), asked_at) for name in names
+    )
 
 
 def _finding(name: Name, answer: DnsAnswer, asked_at: datetime) -> Finding:
