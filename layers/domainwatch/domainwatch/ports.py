@@ -396,8 +396,8 @@ class Refresher(Protocol):
     """Runs a list refresh now."""
 
     def refresh(self, *, confirm_removal: bool) -> Mapping[str, Any] | None:
-        """What the refresh answered; None when it goes on longer than we wait. `confirm_removal` is an operator's word that
-        a list which shrank much is right. Raises `TryLater`, and `Malformed` when it failed.
+        """What the refresh answered; None when it goes on longer than we wait. `confirm_removal` is an operator's word
+        that a list which shrank much is right. Raises `TryLater`, and `Malformed` when it failed.
         """
         ...
 

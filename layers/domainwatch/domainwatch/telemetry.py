@@ -36,6 +36,7 @@ def observed(handler: Handler) -> Handler:
             count({"HandlerFailed": 1})
             raise
         finally:
-            metrics.flush_metrics()
+            if metrics.metric_set:  # publishing nothing would be warned of
+                metrics.flush_metrics()
 
     return observing

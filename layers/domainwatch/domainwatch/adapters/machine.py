@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ReadTimeoutError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 from domainwatch import wire
 from domainwatch.errors import BadMessage, BadSettings, DeadlinePassed, Malformed, TryLater
@@ -74,6 +75,6 @@ def _ours(exc: BotoCoreError | ClientError) -> Exception:
     if code in _WRONG_INPUT:
         return BadMessage(f"Step Functions refused the input: {code}")
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) if isinstance(exc, ClientError) else 0
-    if isinstance(exc, HTTPClientError) or code in _BUSY or status >= 500:
+    if isinstance(exc, HTTPClientError | NoConnectionError) or code in _BUSY or status >= 500:
         return TryLater(f"Step Functions is busy or away: {code or type(exc).__name__}")
     return BadSettings(f"Step Functions refused: {code or type(exc).__name__}")
