@@ -21,22 +21,26 @@ TARGET_RESULT = "result"
 TARGET_AVAILABLE = "available"
 TARGET_EVENT = "event"
 
-# Words of `no_answer` that say the question could not be answered here and now. Every other one is a failure of the
-# asking itself (timeout, unreachable, malformed, servfail, …), which the result calls an error.
+# Words of `no_answer` that say the question cannot be answered here and now, or that the answer decides nothing. Every
+# other one is a failure of the asking itself (timeout, unreachable, malformed, servfail, …), which the result calls an
+# error.
 _UNANSWERED = frozenset(
     {
+        "bare_404",
+        "blocked",
+        "contended",
+        "contradictory",
         "deferred",
-        "no_control",
+        "foreign_registry",
         "no_delegation",
-        "no_nameservers",
+        "no_free_slot",
         "no_service",
-        "not_asked",
-        "quota",
+        "not_served",
+        "out_of_time",
         "quota_used_up",
         "rate_limited",
         "throttled",
-        "try_later",
-        "unproven",
+        "unrecognised",
         "wildcard",
     }
 )
