@@ -72,7 +72,7 @@ class Grant:
 
 def interval_ms_of(rate_per_s: float) -> int:
     """How far apart the slots are."""
-    return max(1, math.ceil(1000 / rate_per_s * IN_HAND))
+    return max(1, math.ceil(round(1000 * IN_HAND / rate_per_s, 6)))
 
 
 def grant(
