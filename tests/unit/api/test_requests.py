@@ -1,6 +1,7 @@
 """Requests as they come, the malformed ones included: every error is a problem, and nothing brings the API down."""
 
 import json
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -60,8 +61,8 @@ def test_a_fault_of_ours_is_a_problem_and_is_reported(world: ApiWorld) -> None:
 
 @pytest.mark.parametrize("stage", ["$default", "prod"])
 def test_the_stage_in_the_path_does_not_count(world: ApiWorld, stage: str) -> None:
-    event = request_event("GET", f"/{stage}/v1/status", stage=stage)
-    assert world.api.answer(event)["statusCode"] == 200
+    for path in (f"/{stage}/v1/status", f"/{quote(stage)}/v1/status"):
+        assert world.api.answer(request_event("GET", path, stage=stage))["statusCode"] == 200
 
 
 @pytest.mark.parametrize("path", ["/status", "/status/", "/v1/status", "//status"])

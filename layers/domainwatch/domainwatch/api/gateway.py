@@ -75,13 +75,11 @@ def response_from(reply: Reply) -> dict[str, Any]:
 
 
 def _segments(path: str, stage: str) -> tuple[str, ...]:
-    segments = [segment for segment in path.split("/") if segment]
-    if stage and segments and segments[0] == stage:
-        segments = segments[1:]
     try:
-        return tuple(unquote(segment, errors="strict") for segment in segments)
+        segments = tuple(unquote(segment, errors="strict") for segment in path.split("/") if segment)
     except UnicodeDecodeError as exc:
         raise bad_request("malformed_path", "the path is not percent-encoded UTF-8") from exc
+    return segments[1:] if stage and segments[:1] == (stage,) else segments
 
 
 def _query(event: Mapping[str, Any]) -> dict[str, str]:
