@@ -11,7 +11,7 @@ Talk = Callable[["Peer"], None]
 
 
 class Peer:
-    """One accepted connection. `number` counts connections from 1; everything may be cut off by the client at any time."""
+    """One accepted connection. `number` counts connections from 1; the client may cut everything off at any time."""
 
     def __init__(self, sock: socket.socket, number: int, stop: threading.Event) -> None:
         self.sock = sock

@@ -173,6 +173,21 @@ def test_a_silent_server_is_followed_after_a_few_hundred_milliseconds() -> None:
         assert len(silent.asked) == before
 
 
+def test_servers_that_cannot_be_sent_to_cost_no_try() -> None:
+    """Five servers the system refuses to send to (broadcast, as it would a family without a route), then one that
+    works.
+    """
+    with serving(zone("test", {})) as good:
+        asked = DnsEngine(
+            allowed=AllowedNetworks.parse("127.0.0.1/32,255.255.255.255/32"),
+            resolvers=("127.0.0.1:9",),
+            nameservers=lambda suffix: (*(f"255.255.255.255:{port}" for port in range(1, 6)), good.text),
+        )
+        started = time.monotonic()
+        assert readings(asked, FREE) == [Delegation.DENIED]
+        assert time.monotonic() - started < 0.3
+
+
 def test_silence_is_a_timeout_and_tries_are_few() -> None:
     with serving(lambda query: None) as silent:
         started = time.monotonic()
@@ -478,7 +493,7 @@ def test_threads_share_one_engine() -> None:
 
 
 def resolver_for(records: dict[tuple[str, str], tuple[str, ...]]) -> Callable[[dns.message.Message], Reply]:
-    """A resolver that knows (owner, type) → data; other types of an owner it knows are empty, the rest does not exist."""
+    """A resolver that knows (owner, type) → data; other types of a known owner are empty, the rest does not exist."""
 
     def answer(query: dns.message.Message) -> Reply:
         name, rdtype = name_of(query), query.question[0].rdtype.name  # type: ignore[attr-defined]

@@ -274,6 +274,15 @@ def test_of_several_addresses_only_permitted_ones_are_used(http: GuardedHttp) ->
         assert http.fetch(f"http://both.test:{server.port}/", timeout_s=2, max_bytes=10).body == b"hello"
 
 
+def test_localhost_is_this_machine_and_guarded(http: GuardedHttp) -> None:
+    """Whatever a resolver says of it, and only where the list permits it."""
+    with talking(once(ok())) as server:
+        assert http.fetch(f"http://localhost:{server.port}/", timeout_s=2, max_bytes=10).body == b"hello"
+    closed = GuardedHttp(resolve=resolve, allowed=AllowedNetworks())
+    with pytest.raises(AddressForbidden):
+        closed.fetch("http://api.localhost/", timeout_s=2, max_bytes=10)
+
+
 def test_a_host_without_address_is_unreachable(http: GuardedHttp) -> None:
     with pytest.raises(Unreachable) as caught:
         http.fetch("http://nowhere.test/", timeout_s=1, max_bytes=10)

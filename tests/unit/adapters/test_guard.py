@@ -173,7 +173,7 @@ def test_a_malformed_list_stops_the_start(text: str) -> None:
 
 @given(V4 | V6)
 def test_never_more_than_the_standard_library_permits(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> None:
-    """Ours is stricter: nothing it permits is private, loopback, link-local, multicast, reserved or unspecified there."""
+    """Ours is stricter: nothing it permits is private, loopback, link-local, multicast or reserved there."""
     if NOTHING.permits(str(address), 80):
         judged = getattr(address, "ipv4_mapped", None) or address
         assert not (judged.is_private)

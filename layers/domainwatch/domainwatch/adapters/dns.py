@@ -431,8 +431,9 @@ class _Loop:
                 continue
             pace = self._doors.pace(server)
             if pace is None:
-                for attempt in list(queue):
-                    queue.popleft()
+                forbidden = [*queue]
+                queue.clear()
+                for attempt in forbidden:
                     self._failed(attempt, now)
                 continue
             if pace.take(now) and self._doors.all.take(now):
@@ -446,19 +447,19 @@ class _Loop:
             self._tcp_waiting.append(attempt)
             self._start_tcp(now)
             return
-        question.tries += 1
         try:
             sock = secrets.choice(self._sockets(_family(attempt.server[0])))
             key = self._free_id(sock)
             sock.sendto(question.packet(key[1]), attempt.server)
         except BlockingIOError:
             pass  # a full send buffer is a lost packet: the timer asks again
-        except OSError:
+        except OSError:  # no route of that family: no try of the few is spent on it
             self._failed(attempt, now)
             return
         else:
             self._pending[key] = attempt
             question.keys.append(key)
+        question.tries += 1
         self._set_timer(attempt, now + RETRY_AFTER_S[min(question.tries, len(RETRY_AFTER_S)) - 1])
 
     def _sockets(self, family: socket.AddressFamily) -> list[socket.socket]:

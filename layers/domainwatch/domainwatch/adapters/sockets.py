@@ -24,6 +24,7 @@ Resolve = Callable[[str, float], tuple[str, ...]]
 ATTEMPT_DELAY_S = 0.25  # RFC 8305, section 5: connection attempt delay
 MAX_ADDRESSES = 8
 _BUFFER_BYTES = 16 * 1024
+_NO_SUCH_HOST = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}  # not every system has both
 _LOOKUPS_AT_ONCE = threading.BoundedSemaphore(16)
 
 
@@ -144,8 +145,7 @@ def connect(
     `Unreachable`, `AddressForbidden`, `DeadlinePassed`.
     """
     canonical = guard.host(host)
-    literal = guard.literal(canonical)
-    found = (literal,) if literal else resolve(canonical, deadline.remaining_s())
+    found = _known(canonical) or resolve(canonical, deadline.remaining_s())
     if not found:
         raise Unreachable(f"{canonical} has no address", reason="no_address")
     addresses = [address for address in found if allowed.permits(address, port)][:MAX_ADDRESSES]
@@ -159,6 +159,13 @@ def connect(
     except BaseException:
         sock.close()
         raise
+
+
+def _known(host: str) -> tuple[str, ...]:
+    """The addresses of a host that needs no look-up: a literal's own, and localhost's (RFC 6761, 6.3)."""
+    if guard.literal(host):
+        return (host,)
+    return ("127.0.0.1", "::1") if host == "localhost" or host.endswith(".localhost") else ()
 
 
 def system_addresses(host: str, timeout_s: float) -> tuple[str, ...]:
@@ -187,7 +194,7 @@ def system_addresses(host: str, timeout_s: float) -> tuple[str, ...]:
     (result,) = answer
     if isinstance(result, tuple):
         return result
-    if isinstance(result, socket.gaierror) and result.errno in {socket.EAI_NONAME, socket.EAI_NODATA}:
+    if isinstance(result, socket.gaierror) and result.errno in _NO_SUCH_HOST:
         return ()
     raise Unreachable(f"the system's resolver failed for {host}", reason="no_resolver") from result
 
