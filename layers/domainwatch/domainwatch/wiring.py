@@ -65,7 +65,9 @@ def _client(service: str) -> Any:
 
     # A call that hangs must not take the whole function's time: the adapters retry on top of this where it is safe.
     config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 4})
-    return boto3.client(service, config=config)
+    # boto3's stubs know clients by literal names only.
+    client: Callable[..., Any] = boto3.client
+    return client(service, config=config)
 
 
 # --- the network ------------------------------------------------------------------------------------------------------

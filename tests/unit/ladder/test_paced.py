@@ -26,6 +26,7 @@ class Registry:
     without_service: set[str] = field(default_factory=set)
     retry_after_s: float | None = None
     asked: list[tuple[str, float]] = field(default_factory=list)
+    stalls: list[float] = field(default_factory=list)
 
     def service_of(self, name: Name, probes: Probes) -> str | None:
         return None if name.text in self.without_service else f"rdap.{name.suffix}:443"
@@ -35,6 +36,8 @@ class Registry:
         if service is None:
             return self._answer(name, Reading.NO_ANSWER, "no_service", "")
         self.asked.append((name.text, (self.clock() - START).total_seconds()))
+        if self.stalls:
+            self.clock.move(self.stalls.pop(0))
         reading = self.answers.get(name.text, Reading.REGISTERED)
         return self._answer(name, reading, self.reasons.get(name.text, reading.value), service)
 
@@ -167,6 +170,23 @@ def test_slots_that_have_passed_are_lost_and_never_made_up_for(world: World) -> 
     world.climb("a.com", "b.com", lease=lease, reason="deferred")
     moments = [at for _, at in world.registry.asked]
     assert moments[1] - moments[0] == pytest.approx(0.11, abs=0.002)
+
+
+def test_a_worker_that_was_held_up_never_bunches_its_questions(world: World) -> None:
+    world.registry.stalls = [0.5]  # the machine stands still while the first of five slots is used
+    reply = world.climb(*(f"n{number}.com" for number in range(5)))
+    moments = [at for _, at in world.registry.asked]
+    assert min(after - before for before, after in zip(moments, moments[1:], strict=False)) >= 0.03
+    assert max(sum(1 for at in moments if start <= at < start + 1) for start in moments) <= 10
+    assert len(reply.findings) == 5
+
+
+def test_a_worker_that_is_always_late_leaves_its_names_to_another(world: World) -> None:
+    world.registry.stalls = [60.0] * 10
+    reply = world.climb(*(f"n{number}.com" for number in range(5)))
+    waiting = [each for message in reply.deferred for each in message.names]
+    assert len(waiting) + len(world.asked()) == 5
+    assert waiting
 
 
 def test_names_of_a_busy_service_go_back_with_what_is_known_of_them(world: World) -> None:

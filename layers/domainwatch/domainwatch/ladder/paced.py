@@ -5,7 +5,7 @@ moment and, where one was taken, the lease. Nothing here sleeps for a registry b
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -29,6 +29,10 @@ PROOF_MAX_AGE = timedelta(hours=1)
 MAX_CALLS_IN_FLIGHT = 32
 # The room that one name's finding is reckoned with before it is asked; what does not fit is deferred unasked.
 FINDING_BYTES = 1_000
+# A slot may be used this share late, of a second or of its interval: a little less than the tenth kept in hand.
+LATE_SHARE = 0.08
+# How often names whose slots went by get new ones before they are deferred.
+MAX_ROUNDS = 3
 # Left for replying when the function's own time runs out.
 RESERVE_S = 3.0
 
@@ -59,11 +63,12 @@ class Rung:
 
 @dataclass(slots=True, kw_only=True)
 class _Slot:
-    """One name to ask at one moment; a control question has the suffix it is for."""
+    """One moment at which one question may go to one service, until a little later; and the name to ask about."""
 
     at_ms: int
-    name: Name
+    until_ms: int
     service: str
+    name: Name | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,18 +81,21 @@ class _Climb:
     deferred: list[Message] = field(default_factory=list)
     waiting: set[Name] = field(default_factory=set)
     refused: dict[str, Finding] = field(default_factory=dict)
+    spare: dict[str, deque[_Slot]] = field(default_factory=lambda: defaultdict(deque))
     proofs: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
 
     def run(self) -> RungReply:
-        groups = self._groups()
-        plan: list[_Slot] = []
-        spare: dict[str, deque[int]] = {}
-        for service, names in groups.items():
-            asked, free = self._lease(service, names)
-            plan += asked
-            spare[service] = free
-        self._ask(sorted(plan, key=lambda slot: slot.at_ms))
-        self._prove(spare)
+        left = self._groups()
+        for _ in range(MAX_ROUNDS):
+            plan: list[_Slot] = []
+            for service, names in left.items():
+                plan += self._lease(service, names)
+            left = self._ask(sorted(plan, key=lambda slot: slot.at_ms))
+            if not left:
+                break
+        for service, names in left.items():
+            self._wait(service, names, Busy(until_ms=self._now_ms(), reason="late"))
+        self._prove()
         return self._reply()
 
     # --- who is asked, and when ---------------------------------------------------------------------------------------
@@ -108,52 +116,44 @@ class _Climb:
                 groups[service].append(name)
         return groups
 
-    def _lease(self, service: str, names: Sequence[Name]) -> tuple[list[_Slot], deque[int]]:
-        """Slots for as many names as this run may ask, and the slots left over for control questions."""
-        left = list(names)
+    def _lease(self, service: str, names: Sequence[Name]) -> list[_Slot]:
+        """Slots for as many names as this run may ask. Some more are kept for control questions: each suffix that lacks
+        a proof can need one.
+        """
+        left = deque(names)
         plan: list[_Slot] = []
-        free: deque[int] = deque()
         unproven = len({name.suffix for name in names if not self._is_proven(service, name.suffix)})
         lease = self._held(service)
         while left:
-            # A control question can cost a slot for each suffix that lacks one.
             granted = lease or self._new_lease(service, len(left) + unproven)
             lease = None
             if isinstance(granted, Busy):
                 self._wait(service, left, granted)
                 break
             if granted.start_ms - self._now_ms() > self._patience_ms():
-                held, left = left[: granted.slots], left[granted.slots :]
+                held = [left.popleft() for _ in range(min(granted.slots, len(left)))]
                 self._defer(held, until_ms=granted.start_ms, lease=granted)
                 continue
-            slots = deque(self._open_slots(granted))
+            slots = deque(self._slots(granted))
             while left and slots and (len(slots) > unproven or not plan):
-                plan.append(_Slot(at_ms=slots.popleft(), name=left.pop(0), service=service))
-            free += slots
-        if plan and len(free) < unproven:
-            free += self._spare_slots(service, unproven - len(free))
-        return plan, free
-
-    def _spare_slots(self, service: str, wanted: int) -> list[int]:
-        """A few more slots for control questions, if they come soon; without them the names just stay unproven this
-        time.
-        """
-        granted = self._new_lease(service, wanted)
-        if isinstance(granted, Busy) or granted.start_ms - self._now_ms() > LEASE_MAX_MS:
-            return []
-        return self._open_slots(granted)
+                slot = slots.popleft()
+                slot.name = left.popleft()
+                plan.append(slot)
+            self.spare[service] += slots
+        return plan
 
     def _held(self, service: str) -> Lease | None:
         lease = self.request.batch.lease
         if lease is None or (lease.kind, lease.service) != (self.rung.kind.value, service):
             return None
-        return lease if self._open_slots(lease) else None
+        return lease if self._slots(lease) else None
 
-    def _open_slots(self, lease: Lease) -> list[int]:
+    def _slots(self, lease: Lease) -> list[_Slot]:
         """The lease's slots that have not passed: a slot missed is lost, never made up for."""
-        now_ms = self._now_ms()
+        late_ms = round(LATE_SHARE * max(1000, lease.interval_ms))
         opens = (lease.start_ms + index * lease.interval_ms for index in range(lease.slots))
-        return [at_ms for at_ms in opens if at_ms + lease.interval_ms // 2 >= now_ms]
+        slots = (_Slot(at_ms=at_ms, until_ms=at_ms + late_ms, service=lease.service) for at_ms in opens)
+        return [slot for slot in slots if slot.until_ms >= self._now_ms()]
 
     def _new_lease(self, service: str, wanted: int) -> Lease | Busy:
         limit = self.rung.probes.zones.limit(self.rung.kind.value, service)
@@ -201,23 +201,31 @@ class _Climb:
 
     # --- asking -------------------------------------------------------------------------------------------------------
 
-    def _ask(self, plan: Sequence[_Slot]) -> None:
-        """Send each question at its slot's time. A service that refused is left alone: its other names wait."""
+    def _ask(self, plan: Sequence[_Slot]) -> dict[str, list[Name]]:
+        """Send each question at its slot's time. Returns the names whose slots went by unused, by service: a question
+        sent late would follow too closely on another. A service that refused is left alone: its other names wait.
+        """
         calls: list[tuple[_Slot, Future[Finding]]] = []
         unasked: dict[str, list[Name]] = defaultdict(list)
+        late: dict[str, list[Name]] = defaultdict(list)
         with self.rung.workers() as pool:
             for slot in plan:
                 self._sleep_until(slot.at_ms)
                 self._note_refusals(calls)
+                if slot.name is None:
+                    continue
                 if slot.service in self.refused or self.rung.remaining_s() < CALL_TIMEOUT_S + RESERVE_S:
                     unasked[slot.service].append(slot.name)
+                elif self._now_ms() > slot.until_ms:
+                    late[slot.service].append(slot.name)
                 else:
                     calls.append((slot, pool.submit(self._call, slot.name)))
-        for slot, call in calls:
-            self.found[slot.name] = call.result()
+        for _, call in calls:
+            self.found[call.result().name] = call.result()
         self._note_refusals(calls)
         for service, names in unasked.items():
             self._wait(service, names, self._busy_after_refusal(service))
+        return late
 
     def _call(self, name: Name) -> Finding:
         return self.rung.module.check(name, self.rung.probes, timeout_s=CALL_TIMEOUT_S)
@@ -241,7 +249,7 @@ class _Climb:
 
     # --- witnesses ----------------------------------------------------------------------------------------------------
 
-    def _prove(self, spare: Mapping[str, deque[int]]) -> None:
+    def _prove(self) -> None:
         """A `not_found` is a witness only from a service that lately answered a control question of the same suffix as
         registered. Another name of that suffix, answered as registered in this very batch, is as good a control.
         """
@@ -253,29 +261,45 @@ class _Climb:
             for finding in self.found.values()
             if finding.reading is Reading.NOT_FOUND and not self._is_proven(finding.service, finding.name.suffix)
         }
-        plan = []
-        for service, suffix in sorted(doubtful):
-            control = self._control(suffix)
-            slots = spare.get(service)
-            if control is not None and slots and service not in self.refused:
-                plan.append((_Slot(at_ms=slots.popleft(), name=control, service=service), suffix))
-        self._ask_controls(sorted(plan, key=lambda entry: entry[0].at_ms))
+        self._ask_controls(sorted(doubtful))
         for name, finding in self.found.items():
             if finding.reading is Reading.NOT_FOUND:
                 proof = self._proof(finding.service, finding.name.suffix)
                 self.found[name] = finding.proven(proof if self._is_recent(proof) else None)
 
-    def _ask_controls(self, plan: Iterable[tuple[_Slot, str]]) -> None:
+    def _ask_controls(self, doubtful: Iterable[tuple[str, str]]) -> None:
+        """Ask each service about the control name of each suffix. One that gets no slot stays unproven this time."""
+        plan = []
+        for service, suffix in doubtful:
+            control = self._control(suffix)
+            slot = self._spare_slot(service) if control is not None and service not in self.refused else None
+            if slot is not None:
+                slot.name = control
+                plan.append((slot, suffix))
         asked: list[tuple[_Slot, str, Future[Finding]]] = []
         with self.rung.workers() as pool:
-            for slot, suffix in plan:
+            for slot, suffix in sorted(plan, key=lambda entry: entry[0].at_ms):
                 self._sleep_until(slot.at_ms)
-                asked.append((slot, suffix, pool.submit(self._call, slot.name)))
-        self._note_refusals((slot, call) for slot, _, call in asked)
+                if slot.name is not None and self._now_ms() <= slot.until_ms:
+                    asked.append((slot, suffix, pool.submit(self._call, slot.name)))
+        self._note_refusals([(slot, call) for slot, _, call in asked])
         for slot, suffix, call in asked:
-            answer = call.result()
-            if answer.reading is Reading.REGISTERED:
-                self._note_proof(slot.service, suffix, answer.asked_at)
+            if call.result().reading is Reading.REGISTERED:
+                self._note_proof(slot.service, suffix, call.result().asked_at)
+
+    def _spare_slot(self, service: str) -> _Slot | None:
+        """A slot kept for a control question, or a new one if it comes soon."""
+        spare = self.spare[service]
+        if not any(slot.until_ms >= self._now_ms() for slot in spare):
+            granted = self._new_lease(service, 1)
+            if isinstance(granted, Busy) or granted.start_ms - self._now_ms() > LEASE_MAX_MS:
+                return None
+            spare += self._slots(granted)
+        while spare:
+            slot = spare.popleft()
+            if slot.until_ms >= self._now_ms():
+                return slot
+        return None
 
     def _control(self, suffix: str) -> Name | None:
         """The zone's own control name, else one that DNS lately showed delegated, else `nic.<suffix>`."""
