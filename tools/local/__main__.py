@@ -20,16 +20,20 @@ from tools.local.emulator import ROOT, Emulator
 from tools.local.ladder import Ladder
 from tools.local.options import Options
 from tools.local.processes import ENDINGS, Processes, port_for
-from tools.local.stack import Stack
+from tools.local.stack import NotNow, Stack
 from tools.local.view import SHOWN_NAMES, Row, Told, View
 from tools.local.world import World, shortcomings, told
 
 FOLDER = ROOT / ".local"
 POLL_S = 1.0
+# A look at hundreds of names keeps the emulator from working.
+POLL_MANY_S = 4.0
 # A slow machine may need a little longer than the scenario's clock.
 PATIENCE_S = 30.0
 # Names asked for singly at each look, in turn: the list does not tell when each is due.
 ASKED_PER_LOOK = 2
+# Looks in a row that the stack may leave unanswered.
+UNANSWERED_LOOKS = 10
 # Looks in a row at which nothing moved any more.
 QUIET_LOOKS = 4
 INTERRUPTED = 130
@@ -108,11 +112,19 @@ def _watch(view: View, stack: Stack, world: World, processes: Processes) -> Seen
     ladder = Ladder(workflows=stack.client("stepfunctions"), state_machine_arn=stack.outputs["StateMachineArn"])
     queue = stack.client("sqs")
     due = Due(stack)
-    quiet = 0
+    quiet = unanswered = 0
     while True:
         begun = time.monotonic()
         processes.check()
-        seen = _look(stack, world, ladder, due)
+        try:
+            seen = _look(stack, world, ladder, due)
+            unanswered = 0
+        except NotNow:
+            unanswered += 1
+            if unanswered > UNANSWERED_LOOKS:
+                raise
+            time.sleep(POLL_S)
+            continue
         waiting = _waiting(queue, stack.outputs["CheckQueueUrl"])
         elapsed_s = float(seen.state["elapsed_s"])
         over_s = elapsed_s - world.duration_s
@@ -125,14 +137,16 @@ def _watch(view: View, stack: Stack, world: World, processes: Processes) -> Seen
         still = world.live or seen.recorded or over_s >= 0
         if (still and quiet >= QUIET_LOOKS) or (over_s >= 0 and _all_right(world, seen)) or over_s >= PATIENCE_S:
             return seen
-        time.sleep(max(0.0, POLL_S - (time.monotonic() - begun)))
+        every_s = POLL_S if len(seen.rows) <= SHOWN_NAMES else POLL_MANY_S
+        time.sleep(max(0.0, every_s - (time.monotonic() - begun)))
 
 
 def _look(stack: Stack, world: World, ladder: Ladder, due: "Due") -> Seen:
     state = world.state()
-    ladder.look()
+    small = len(state["names"]) <= SHOWN_NAMES
+    ladder.look(follow=small)
     known = {domain["domain"]: domain for domain in stack.domains()}
-    due.look([name for name in known if len(known) <= SHOWN_NAMES])
+    due.look(list(known) if small else [])
     rows = [
         _row(
             name["name"],

@@ -14,8 +14,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv-emulator" / "bin" / "python"
 REGION = "us-east-1"
 START_S = 60.0
-# Functions at work at the same time; each takes 35 to 64 MB.
-CONCURRENCY = 24
 # Of the user's own environment the emulator, and with it every function, sees only these.
 KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "HOME")
 
@@ -51,7 +49,6 @@ class Emulator:
             "PERSIST_STATE": "1",
             "S3_PERSIST": "1",
             "S3_DATA_DIR": str(self.folder / "s3"),
-            "LAMBDA_ACCOUNT_CONCURRENCY": str(CONCURRENCY),
             "AUTH": "true" if auth else "false",
             # Otherwise it listens on every interface for what nobody asked.
             "IOT_MTLS_ENABLED": "0",

@@ -6,8 +6,6 @@ from typing import Any
 
 RUNGS = {"CheckFast": "fast", "CheckRdap": "rdap", "CheckWhois": "whois"}
 NEXT = {"fast": "rdap", "rdap": "whois"}
-# Histories carry whole batches; beyond this many names the counts of the store are enough.
-FOLLOWED_NAMES = 1000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -20,13 +18,13 @@ class Ladder:
     finished: set[str] = field(default_factory=set)
     running: int = 0
 
-    def look(self) -> None:
-        """Read what is new."""
+    def look(self, *, follow: bool = True) -> None:
+        """Read what is new. Histories carry whole batches: of a large world only the running are counted."""
         executions = self.workflows.list_executions(stateMachineArn=self.state_machine_arn, maxResults=100)[
             "executions"
         ]
         self.running = sum(execution["status"] == "RUNNING" for execution in executions)
-        for execution in reversed(executions):
+        for execution in reversed(executions) if follow else ():
             arn = execution["executionArn"]
             if arn in self.finished:
                 continue
@@ -41,8 +39,6 @@ class Ladder:
         for event in events:
             if event["type"] == "ExecutionStarted":
                 names = json.loads(event["executionStartedEventDetails"]["input"]).get("names", [])
-                if len(names) > FOLLOWED_NAMES:
-                    return
             elif event["type"] == "TaskStateEntered":
                 rung = RUNGS.get(event["stateEnteredEventDetails"]["name"], "")
                 if rung:

@@ -75,6 +75,10 @@ def runtime() -> str:
     return f"python{major}.{minor}"
 
 
+class NotNow(Problem):
+    """The stack gave no answer; on a busy machine the next look may get one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     status: int
@@ -135,15 +139,17 @@ class Stack:
         except urllib.error.HTTPError as error:
             with error:
                 return Reply(status=error.code, body=_json(error.read()))
+        except OSError as exc:
+            raise NotNow(f"{method} {path} got no answer: {exc}") from exc
 
     def domains(self) -> Iterator[dict[str, Any]]:
-        """Every watched name as the HTTP API lists it. Raises Problem if it does not."""
+        """Every watched name as the HTTP API lists it. Raises NotNow if it does not."""
         cursor = ""
         while True:
             query = urllib.parse.urlencode({"limit": PAGE, **({"cursor": cursor} if cursor else {})})
             reply = self.call("GET", f"/v1/domains?{query}")
             if reply.status != 200:
-                raise Problem(f"GET /v1/domains answered {reply.status}: {reply.body}")
+                raise NotNow(f"GET /v1/domains answered {reply.status}: {reply.body}")
             yield from reply.body["domains"]
             cursor = reply.body.get("next") or ""
             if not cursor:

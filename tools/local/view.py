@@ -4,6 +4,7 @@ On a terminal the table lives; elsewhere (CI, a pipe) each change is one plain l
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,6 +57,7 @@ class View:
         self._live: Live | None = None
         self._rows: dict[str, Row] = {}
         self._told = 0
+        self._counts = ""
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
@@ -85,14 +87,22 @@ class View:
         if self._live is not None:
             self._live.update(Group(Text(title, style="bold"), names_table(rows, now=now), events_text(told)))
             return
+        at = f"{title.split(' ')[0]:>6}"
+        if len(rows) > SHOWN_NAMES:
+            counts = Counter(row.status or "not checked yet" for row in rows)
+            said = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+            if said != self._counts:
+                self.say(f"{at}  {said}; {len(told)} events delivered")
+            self._counts = said
+            return
         for row in rows:
             before = self._rows.get(row.name, Row(name=row.name))
-            if (row.rung, row.status, row.phase) != (before.rung, before.status, before.phase):
-                parts = [row.status or "–", row.phase, f"on {row.rung}" if row.rung else ""]
-                self.say(f"{title.split(' ')[0]:>8}  {row.name:<28} {'  '.join(part for part in parts if part)}")
+            if (row.status, row.phase) != (before.status, before.phase):
+                parts = [row.status, row.phase, f"on {row.rung}" if row.rung else ""]
+                self.say(f"{at}  {row.name:<28} {'  '.join(part for part in parts if part)}")
             self._rows[row.name] = row
         for one in told[self._told :]:
-            self.say(f"{title.split(' ')[0]:>8}  {_told_line(one)}")
+            self.say(f"{at}  {one.text}{_marks(one)}")
         self._told = len(told)
 
 
@@ -123,21 +133,21 @@ def events_text(told: Sequence[Told]) -> Text:
 def _counts(rows: Sequence[Row]) -> Table:
     """Many names: how many stand where."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    rungs = ["fast", "rdap", "whois"]
-    for heading in ("verdict", "names", *(f"last on {rung}" for rung in rungs)):
+    for heading in ("verdict", "names", "as expected"):
         table.add_column(heading, justify="left" if heading == "verdict" else "right")
-    for status in [*STYLES, ""]:
+    for status in sorted({row.status for row in rows}):
         these = [row for row in rows if row.status == status]
-        if these:
-            counts = [str(sum(row.rung == rung for row in these)) for rung in rungs]
-            style = STYLES.get(status, "")
-            table.add_row(Text(status or "not checked yet", style=style), str(len(these)), *counts)
+        expected = sum(status in row.expected.split(" or ") for row in these)
+        table.add_row(Text(status or "not checked yet", style=STYLES.get(status, "")), str(len(these)), str(expected))
     return table
 
 
 def _told_line(one: Told) -> str:
-    signature = "signed" if one.signed else "SIGNATURE WRONG"
-    return f"{one.at_s:6.1f} s  {one.text}  {signature}{'  DUPLICATE' if one.duplicate else ''}"
+    return f"{one.at_s:6.1f} s  {one.text}{_marks(one)}"
+
+
+def _marks(one: Told) -> str:
+    return f"  {'signed' if one.signed else 'SIGNATURE WRONG'}{'  DUPLICATE' if one.duplicate else ''}"
 
 
 def _until(seconds: float) -> str:
