@@ -271,7 +271,7 @@ class Api:
         attributes = new.attributes(at=self._world.now())
         if not self._world.store.add([Watched(name=name, attributes=attributes)]):
             return False
-        self._send([Message(run_id=self._world.new_id(), reason="new", names=(name,))])
+        self._send([Message(run_id=self._world.new_id(), reason="new", names=(name,), facts=True)])
         return True
 
     def _changed(self, before: Watched, wanted: Mapping[str, Any]) -> bool:
