@@ -1,12 +1,13 @@
 """How well the readers read recorded answers: `python tools/accuracy.py --whois FILE --rdap FILE [--json] [--wrong]`.
 
 Prints for each file of labelled answers (JSON lines: `name, truth, fields, text` or `body, http_status, headers`) the
-confusion table, the recall per class, the false `available` with their 95 % upper bound, how many fields were right, and the
-time per answer. Nothing of a record but its text and the name asked reaches a reader; a record without a name is asked with
-the one its text is about.
+confusion table, the recall per class, the false `available` with their 95 % upper bound, how many fields were right,
+and the time per answer. Nothing of a record but its text and the name asked reaches a reader; a record without a name
+is asked with the one its text is about.
 """
 
 import argparse
+import contextlib
 import json
 import statistics
 import sys
@@ -76,11 +77,11 @@ def _upper_bound(errors: int, trials: int) -> float:
     if trials == 0:
         return 1.0
     if errors == 0:
-        return round(1 - 0.05 ** (1 / trials), 5)
+        return round(1 - float(0.05 ** (1 / trials)), 5)
     share, z = errors / trials, 1.645
     centre = share + z * z / (2 * trials)
-    spread = z * ((share * (1 - share) + z * z / (4 * trials)) / trials) ** 0.5
-    return round(min(1.0, (centre + spread) / (1 + z * z / trials)), 5)
+    spread: float = z * ((share * (1 - share) + z * z / (4 * trials)) / trials) ** 0.5
+    return round(min(1.0, float(centre + spread) / (1 + z * z / trials)), 5)
 
 
 def _shares(counts: Counter[str]) -> dict[str, Any]:
@@ -102,21 +103,22 @@ def _percentiles(values: list[float]) -> dict[str, float | None]:
     }
 
 
-# --- Names ------------------------------------------------------------------------------------------------------------------------
+# --- Names ----------------------------------------------------------------------------------------------------------
 
 
 def asked_name(name: str | None, text: str, tld: str | None) -> Name:
     """The name a record was asked with; where it says none, the name its text is about."""
     text_name = (name or _name_in(text, tld or "") or f"name.{tld or 'example'}").lower().strip(".")
-    try:
-        text_name = text_name.encode("idna").decode("ascii") if not text_name.isascii() else text_name
-    except UnicodeError:
-        pass
+    if not text_name.isascii():
+        with contextlib.suppress(UnicodeError):
+            text_name = text_name.encode("idna").decode("ascii")
     return Name(text=text_name, suffix=text_name.partition(".")[2] or text_name)
 
 
 def _name_in(text: str, tld: str) -> str | None:
-    """The name in a field of a domain; else the first below the zone, those beside words of a denial before any other."""
+    """The name in a field of a domain; else the first below the zone, those beside words of a denial before any
+    other.
+    """
     near: list[str] = []
     anywhere: list[str] = []
     under_header = False
@@ -156,7 +158,7 @@ def _name_in(text: str, tld: str) -> str | None:
     return next(iter([*near, *anywhere]), None)
 
 
-# --- Fields -----------------------------------------------------------------------------------------------------------------------
+# --- Fields ---------------------------------------------------------------------------------------------------------
 
 
 def _count_fields(tally: Tally, truth: Mapping[str, Any], facts: Facts, label: str) -> None:
@@ -200,7 +202,7 @@ def _plain_set(values: Iterable[str]) -> set[str]:
     return {"".join(char for char in str(value).casefold().partition(" (")[0] if char.isalnum()) for value in values}
 
 
-# --- Files ------------------------------------------------------------------------------------------------------------------------
+# --- Files ----------------------------------------------------------------------------------------------------------
 
 
 def _tally(records: Iterable[Mapping[str, Any]], read: Callable[[Mapping[str, Any]], Answer]) -> Tally:
@@ -239,7 +241,9 @@ def read_rdap(record: Mapping[str, Any]) -> Answer:
 
 
 def _rdap_name(record: Mapping[str, Any], body: str) -> Name:
-    """The name asked: the record's own, else the one its body is about, unless the notes say that it is about another."""
+    """The name asked: the record's own, else the one its body is about, unless the notes say that it is about
+    another.
+    """
     name = record.get("name")
     if name is None and "mismatch" not in str(record.get("notes", "")):
         try:
@@ -264,8 +268,8 @@ def _print(kind: str, report: Mapping[str, Any]) -> None:
     for name, shares in report["fields"].items():
         if shares["n"]:
             print(
-                f"  {name:12} exact {shares['exact']:7.2%}  missing {shares['missing']:7.2%}  wrong {shares['wrong']:7.2%}"
-                f"  of {shares['n']}"
+                f"  {name:12} exact {shares['exact']:7.2%}  missing {shares['missing']:7.2%}"
+                f"  wrong {shares['wrong']:7.2%}  of {shares['n']}"
             )
     print(f"  ms per answer: p50 {report['ms']['p50']}, p99 {report['ms']['p99']}, max {report['ms']['max']}\n")
 

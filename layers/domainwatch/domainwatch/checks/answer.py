@@ -7,7 +7,8 @@ from domainwatch.findings import NO_FACTS, Facts, Reading
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The reading with its stable `reason` word, the facts, and the text that decided (`evidence`, raw, for the excerpt).
+    """The reading with its stable `reason` word, the facts, and the text that decided (`evidence`, raw, for the
+    excerpt).
 
     `referral` is the WHOIS server the answer points to, if any. `retry_after_s` is what a refusing service asked for.
     """

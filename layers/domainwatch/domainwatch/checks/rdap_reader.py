@@ -1,8 +1,9 @@
 """What one RDAP reply says of one name (RFC 7480, 9082, 9083). Pure; never raises, whatever the body.
 
-A 404 is a denial only when RDAP itself speaks it: an RDAP or JSON error object with `errorCode` 404 or `rdapConformance`, or an
-empty body under RDAP's own media type (RFC 7480, 5.3). Firewalls, caches and wrong paths say 404 too. A notice that the
-name is reserved, blocked or the like makes it `reserved`; one that the service is not for this zone makes it no answer.
+A 404 is a denial only when RDAP itself speaks it: an RDAP or JSON error object with `errorCode` 404 or
+`rdapConformance`, or an empty body under RDAP's own media type (RFC 7480, 5.3). Firewalls, caches and wrong paths say
+404 too. A notice that the name is reserved, blocked or the like makes it `reserved`; one that the service is not for
+this zone makes it no answer.
 """
 
 import json
@@ -33,7 +34,8 @@ _REFUSALS = {
     501: "not_implemented",
     503: "rate_limited",
 }
-# What the text of an error or notice says when the name exists in no zone and cannot be had. The first that fits is the reason.
+# What the text of an error or notice says when the name exists in no zone and cannot be had. The first that fits is
+# the reason.
 _KEPT_BACK = (
     ("blocked", ("blocked", "globalblock", "dpml", "adultblock", "brand safety", "brand protection")),
     ("expiry_access_period", ("expiry access period",)),
@@ -57,8 +59,10 @@ _KEPT_BACK = (
     ),
 )
 _NOT_SERVED = (
-    "not supported", "unsupported", "no service", "no rdap", "not authoritative", "unknown tld", "unknown zone", "not managed by", "not served",
-    "does not serve", "not responsible", "no registry", "invalid tld", "tld not", "no such tld", "tld does not exist", "bootstrap", "no bootstrap", "out of zone", "not in scope",
+    "not supported", "unsupported", "no service", "no rdap", "not authoritative", "unknown tld",
+    "unknown zone", "not managed by", "not served", "does not serve", "not responsible", "no registry",
+    "invalid tld", "tld not", "no such tld", "tld does not exist", "bootstrap", "no bootstrap",
+    "out of zone", "not in scope",
 )  # fmt: skip
 # Titles of notices that are terms; they hold every word there is.
 _TERMS = (
@@ -81,7 +85,9 @@ _KEPT_STATUS = frozenset({"reserved", "blocked", "withheld", "premium", "prohibi
 
 
 def read(reply: HttpReply, name: Name, *, now: datetime | None = None) -> Answer:
-    """What `reply` says of `name`. `now` is for a `Retry-After` that is a date; without it the reply's own `Date` counts."""
+    """What `reply` says of `name`. `now` is for a `Retry-After` that is a date; without it the reply's own `Date`
+    counts.
+    """
     text = reply.body.decode("utf-8-sig", "replace")
     document = _document(text)
     if reply.status == 200:
@@ -111,7 +117,7 @@ def _document(text: str) -> Any:
         return None
 
 
-# --- 200 --------------------------------------------------------------------------------------------------------------------------
+# --- 200 ------------------------------------------------------------------------------------------------------------
 
 
 def _of_object(document: Any, name: Name, text: str) -> Answer:
@@ -146,7 +152,7 @@ def _is_name(said: str, name: Name) -> bool:
     return text in {name.text, name.unicode.casefold()}
 
 
-# --- 404 --------------------------------------------------------------------------------------------------------------------------
+# --- 404 ------------------------------------------------------------------------------------------------------------
 
 
 def _of_denial(reply: HttpReply, document: Any, name: Name, text: str) -> Answer:
@@ -246,7 +252,7 @@ def _about_other(document: Mapping[str, Any], own_words: Iterable[str], name: Na
     return False
 
 
-# --- Facts ------------------------------------------------------------------------------------------------------------------------
+# --- Facts ----------------------------------------------------------------------------------------------------------
 
 
 def _facts(document: Mapping[str, Any]) -> Facts:
@@ -313,7 +319,9 @@ def _list(value: Any) -> list[Any]:
 
 
 def _card_name(entity: Mapping[str, Any]) -> str | None:
-    """`fn`, else `org`, of a jCard (RFC 7095); else the full name of a JSContact card (RFC 9553). Redacted ones are empty (RFC 9537)."""
+    """`fn`, else `org`, of a jCard (RFC 7095); else the full name of a JSContact card (RFC 9553). Redacted ones are
+    empty (RFC 9537).
+    """
     card = _list(entity.get("vcardArray"))
     found: dict[str, str] = {}
     for line in _list(card[1])[:_MAX_LIST] if len(card) > 1 else []:

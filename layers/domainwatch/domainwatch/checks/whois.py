@@ -26,7 +26,9 @@ class Hop:
 
 
 def check(name: Name, probes: Probes, *, timeout_s: float) -> Finding:
-    """Ask the zone's server about the name, and what its record points to where facts are missing; all within `timeout_s`."""
+    """Ask the zone's server about the name, and what its record points to where facts are missing; all within
+    `timeout_s`.
+    """
     asked_at = probes.now()
     service = probes.zones.whois(name)
     if service is None:
@@ -62,7 +64,9 @@ def _ask(service: WhoisService, name: Name, probes: Probes, *, timeout_s: float)
 
 
 def _follow(first: Hop, name: Name, probes: Probes, asked_at: datetime, timeout_s: float) -> list[Hop]:
-    """The registry's hop, and those its record refers to while expiry or registrar is missing. A hop that fails ends the way."""
+    """The registry's hop, and those its record refers to while expiry or registrar is missing. A hop that fails ends
+    the way.
+    """
     hops = [first]
     while len(hops) <= MAX_HOPS and first.answer.reading is Reading.REGISTERED and _is_thin(_all_facts(hops)):
         server = hops[-1].answer.referral

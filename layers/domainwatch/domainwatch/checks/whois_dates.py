@@ -52,8 +52,8 @@ _ZONES = {
 
 
 def instant_of(text: str, *, month_first: bool = False) -> datetime | None:
-    """The instant a date text names, in UTC; None when it names none. A date without a clock is its midnight, a clock without a
-    zone is UTC. `month_first`: how to read `03/04/2013`; a part above 12 settles it anyway.
+    """The instant a date text names, in UTC; None when it names none. A date without a clock is its midnight, a clock
+    without a zone is UTC. `month_first`: how to read `03/04/2013`; a part above 12 settles it anyway.
     """
     text = text[:_MAX_CHARS].strip().lower()
     found = _day_of(text, month_first)

@@ -1,4 +1,5 @@
-"""Our own table: what IANA does not say of registries' services. Each entry names where it is from and when it was read.
+"""Our own table: what IANA does not say of registries' services. Each entry names where it is from and when it was
+read.
 
 Facts about a server belong to its host, never to a zone: one host serves many zones, and a zone may move. A zones file
 overrides everything here, and nothing here is used for a zone that the zones file says anything about.
@@ -93,8 +94,9 @@ LIMITS: Mapping[tuple[str, str], LimitFact] = {
     ("rdap", "rdap.lacnic.net"): LimitFact(limit=Limit(per_s=0.16), source="LACNIC, RDAP terms: 10 per minute"),
 }
 
-# No terms are known of most services. RDAP was made to be asked by machines and answers 429 when it is too much; refusals halve
-# what is asked. WHOIS servers rather stop answering, and the tightest common terms of larger registries are one request per second.
+# No terms are known of most services. RDAP was made to be asked by machines and answers 429 when it is too much;
+# refusals halve what is asked. WHOIS servers rather stop answering, and the tightest common terms of larger
+# registries are one request per second.
 DEFAULT_LIMITS: Mapping[str, Limit] = {"rdap": Limit(per_s=2.0), "whois": Limit(per_s=1.0), "dns": Limit(per_s=50.0)}
 
 _ZONE_DATABASE = "Public Zone Database (MIT); 2026-07"

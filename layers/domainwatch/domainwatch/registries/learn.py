@@ -1,4 +1,6 @@
-"""Reading what can be learned of zones: the RDAP bootstrap, a zones file, the WHOIS root's answers. Pure but for one question."""
+"""Reading what can be learned of zones: the RDAP bootstrap, a zones file, the WHOIS root's answers. Pure but for one
+question.
+"""
 
 import json
 from collections.abc import Mapping
@@ -19,8 +21,8 @@ ZONE_FIELDS = frozenset(
 
 
 def parse_bootstrap(document: bytes) -> dict[str, Any]:
-    """RFC 9224's `dns.json` as `{"services": [[[zones…], [bases…]]…]}`, entries that make no sense left out. Raises `Malformed` when
-    it is no such document or nothing of it is usable.
+    """RFC 9224's `dns.json` as `{"services": [[[zones…], [bases…]]…]}`, entries that make no sense left out. Raises
+    `Malformed` when it is no such document or nothing of it is usable.
     """
     body = _json_object(document, "the RDAP bootstrap")
     services = body.get("services")
@@ -40,8 +42,9 @@ def parse_bootstrap(document: bytes) -> dict[str, Any]:
 
 
 def parse_zones_file(document: bytes) -> dict[str, Any]:
-    """A zones file (interface.md) as `{zone: {field: value}}`: zones as A-labels, unknown fields and zones that are no objects left
-    out, the rest as it came (`ZoneKnowledge` judges the values). Raises `Malformed` when it is no JSON object.
+    """A zones file (interface.md) as `{zone: {field: value}}`: zones as A-labels, unknown fields and zones that are
+    no objects left out, the rest as it came (`ZoneKnowledge` judges the values). Raises `Malformed` when it is no
+    JSON object.
     """
     body = _json_object(document, "the zones file")
     zones: dict[str, Any] = {}
@@ -55,8 +58,8 @@ def parse_zones_file(document: bytes) -> dict[str, Any]:
 
 
 def parse_root_answer(text: str, tld: str) -> str | None:
-    """The WHOIS server (`host[:port]`) that the WHOIS root names for a top-level domain; empty when it knows the domain and names
-    none, None when it does not know it. Raises `Malformed` for anything else.
+    """The WHOIS server (`host[:port]`) that the WHOIS root names for a top-level domain; empty when it knows the
+    domain and names none, None when it does not know it. Raises `Malformed` for anything else.
     """
     fields: dict[str, list[str]] = {}
     denied = False
@@ -81,7 +84,9 @@ def parse_root_answer(text: str, tld: str) -> str | None:
 
 
 def learn_whois(tld: str, whois: WhoisPort, root: str, *, timeout_s: float) -> str | None:
-    """Ask the WHOIS root about a top-level domain; see `parse_root_answer`. Raises `TryLater` of any kind when it is away."""
+    """Ask the WHOIS root about a top-level domain; see `parse_root_answer`. Raises `TryLater` of any kind when it is
+    away.
+    """
     server = root if ":" in root else f"{root}:{ROOT_PORT}"
     reply = whois.ask(server, tld, charset=None, timeout_s=timeout_s)
     if not reply.complete:

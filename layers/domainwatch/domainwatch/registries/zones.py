@@ -48,9 +48,10 @@ class _Bounds:
 
 @dataclass(slots=True)
 class ZoneKnowledge:
-    """Implements `ports.Zones`. `zones_file` is what `learn.parse_zones_file` gives, `bootstrap` what `learn.parse_bootstrap`
-    gives; `learned_whois` maps a top-level domain to its server, to an empty text when it has none, and to None when the root does
-    not know the domain. `problems` says what of the zones file made no sense and was left out.
+    """Implements `ports.Zones`. `zones_file` is what `learn.parse_zones_file` gives, `bootstrap` what
+    `learn.parse_bootstrap` gives; `learned_whois` maps a top-level domain to its server, to an empty text when it has
+    none, and to None when the root does not know the domain. `problems` says what of the zones file made no sense and
+    was left out.
     """
 
     zones_file: Mapping[str, Any] = field(default_factory=dict)
@@ -75,10 +76,12 @@ class ZoneKnowledge:
                 self._top_levels.add(zone.rpartition(".")[2])
         self._bound()
 
-    # --- ports.Zones --------------------------------------------------------------------------------------------------
+    # --- ports.Zones ------------------------------------------------------------------------------------------------
 
     def rdap_bases(self, name: Name) -> tuple[str, ...]:
-        """The RDAP bases of the longest match (RFC 9224, 5.1): in the zones file, else at IANA, else in our own table."""
+        """The RDAP bases of the longest match (RFC 9224, 5.1): in the zones file, else at IANA, else in our own
+        table.
+        """
         return self._rdap_of(name.suffix)
 
     def whois(self, name: Name) -> WhoisService | None:
@@ -99,7 +102,9 @@ class ZoneKnowledge:
         return zone.nameservers if zone else ()
 
     def limit(self, kind: str, service: str) -> Limit:
-        """The tightest limit that the zones file sets for any zone of the service; else its published one; else a cautious one."""
+        """The tightest limit that the zones file sets for any zone of the service; else its published one; else a
+        cautious one.
+        """
         known = facts.LIMITS.get((kind, _usual_host(kind, service)))
         default = known.limit if known else facts.DEFAULT_LIMITS.get(kind, Limit(per_s=1.0))
         bounds = self._bounds.get((kind, service))
@@ -114,7 +119,7 @@ class ZoneKnowledge:
             return True
         return self.learned_whois[tld] is not None if tld in self.learned_whois else None
 
-    # --- matching -----------------------------------------------------------------------------------------------------
+    # --- matching ---------------------------------------------------------------------------------------------------
 
     def _rdap_of(self, suffix: str) -> tuple[str, ...]:
         silent = True

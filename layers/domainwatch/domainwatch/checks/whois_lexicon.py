@@ -1,0 +1,279 @@
+"""The words WHOIS servers use, as data. Facts of single registries name their registry."""
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(text.split("|"))
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Registries (by top-level domain) that write month before day in all-number dates: Freenom's five.
+# Source: their records' own unambiguous dates (03/28/2013).
+MONTH_FIRST = _set("cf ga gq ml tk")
+# Top-level domains whose names the WHOIS root itself registers; elsewhere its "0 objects" is about its own database.
+ROOT_SERVED = _set("arpa int")
+# Label → (field, rank). The lowest rank wins, then the first in the text. Labels are compared as `whois_page.plain`
+# leaves them.
+LABELS = {
+    label: (field, rank)
+    for field, rank, labels in (
+        (
+            "domain",
+            0,
+            "domain name|domain|domainname|query|domain name ace|ascii|ace|nom de domaine|nome de dominio|"
+            "nome de domínio|nombre de dominio|dominio|domínio|domeinnaam|complete domain name|도메인이름|"
+            "ドメイン名|domain object|fqdn|domain name utf8|domaine|domena|nazwa domeny|alan adi",
+        ),
+        (
+            "id",
+            0,
+            "registry domain id|domain id|roid|domain handle|repository object id",
+        ),
+        (
+            "registrar",
+            0,
+            "registrar|registrar name|sponsoring registrar|sponsoring registrar organization|"
+            "registrar organization|registration service provider|authorized agency|current registrar|"
+            "current registar|registrar of record|등록대행자|registrar company name|sponsoring registrar name|"
+            "registrar organisation|bureau d'enregistrement|registrar company",
+        ),
+        (
+            "registrar",
+            1,
+            "registered by|registrado por|registered through|managing registrar|provider|registered with",
+        ),
+        (
+            "registrar",
+            2,
+            "created by|registrar id|registrar handle|sponsoring registrar id|created by registrar",
+        ),
+        (
+            "expires",
+            0,
+            "registry expiry date|expiry date|expiration date|expires|expires on|expiry|expire|expire date|"
+            "expires at|expiration time|domain expiration date|paid till|valid until|valid date|validity|"
+            "exp date|expire on|fecha de vencimiento|fecha de expiracion|fecha de expiración|data de expiracao|"
+            "data de expiração|date d'expiration|사용 종료일|有効期限|domain expires|record expires|expiration|"
+            "record will expire on|domain datebilleduntil|domain currently expires|expired|vencimento|"
+            "date expiration|ablaufdatum|domain expires on|record expires on|record expired",
+        ),
+        (
+            "expires",
+            1,
+            "renewal date|renewal|renew date|registered until|registered till|due date",
+        ),
+        (
+            "expires",
+            2,
+            "registrar registration expiration date",
+        ),
+        (
+            "created",
+            0,
+            "creation date|created|created on|registered|registered on|registration date|registration time|"
+            "created date|record created|domain registered|domain create date|domain registration date|"
+            "first registration date|registered date|domain name commencement date|date registered|activation|"
+            "acivated|activated|activated on|fecha de creacion|fecha de creación|fecha de registro|"
+            "data de registo|data de criacao|data de criação|date de creation|date de création|登録年月日|등록일|"
+            "entry created|domain created|domain dateregistered|create date|created at|registration|"
+            "record created on|domain created on|reg date|creation|registration started|assigned",
+        ),
+        (
+            "created",
+            1,
+            "connected date|接続年月日|requested on|delegated|reg created",
+        ),
+        (
+            "updated",
+            0,
+            "updated date|last updated|last update|updated|last modified|modified|changed|last updated on|"
+            "updated on|domain last updated date|last changed|record last updated|entry updated|"
+            "modification date|last modification|domain datelastmodified|record changed|domain last updated|"
+            "record last updated on|derniere modification|dernière modification|ultima actualizacion|"
+            "ultima actualización|última actualización|最終更新|최근 정보 변경일|last updated date|"
+            "record last modified|update date|modified date|last edited on|record changed on|last edited|"
+            "updated at",
+        ),
+        (
+            "status",
+            0,
+            "status|domain status|state|eppstatus|epp status|registration status|query status|estado|"
+            "estatus del dominio|statut|状態|状态|domain state|status of domain|domain statuses|domaintype|"
+            "estatus|stato|stan|durum",
+        ),
+        (
+            "status",
+            1,
+            "ren status",
+        ),
+        (
+            "nameserver",
+            0,
+            "name server|nameserver|nserver|nameservers|name servers|dns|dns servers|primary server|"
+            "secondary server|host name|hostname|dns name|ns|dns server|name server db|primary name server|"
+            "secondary name server|ネームサーバ|호스트이름|domain servers|nameserver information|server|"
+            "name server ace|nserver s|go",
+        ),
+        (
+            "referral",
+            0,
+            "registrar whois server|whois server|refer|whois|registrar whois",
+        ),
+        (
+            "dnssec",
+            0,
+            "dnssec|signed|domain signed|dnssec signed|secure dns",
+        ),
+        (
+            "holder",
+            0,
+            "registrant|registrant name|registrant organization|registrant organisation|holder|owner|owner name|"
+            "org|descr|admin c|tech c|registrant contact name|mnt by|person|organization|registered for|"
+            "domain owner|eligibility type|registrant id|holder c|registrant contact|domain holder|"
+            "domain name holder|登録者名|등록인|ownerid|registrantname|titular|titulaire|zone c|"
+            "organization using domain name|組織名|[登録者名]|登録担当者",
+        ),
+    )
+    for label in labels.split("|")
+}
+# A label with one of these words is about a person, a registrar's own object or the database, not about the name.
+NOT_OF_THE_NAME = _set(
+    "abuse address admin administrative agent billing by contact database dns ds eligibility email free "
+    "handle holder iana id key option owner period phone registrant reseller tech technical trade "
+    "trademark transfer transferred type url"
+)
+# A label nobody listed, by the start of one of its words.
+LABEL_WORDS = (
+    ("expir", "expires"),
+    ("creat", "created"),
+    ("registration", "created"),
+    ("updat", "updated"),
+    ("modif", "updated"),
+    ("changed", "updated"),
+)
+# Dates of a registrar's own object, when they stand in its section.
+OF_A_REGISTRAR = frozenset(_list("changed|created|created on|last update|modified|registered|status|updated"))
+NUMBERED = _list("ns|nserver|nameserver|name server|domain server|dns|ns name|host")
+CONTACT_WORDS = _list(
+    "registrant|owner|holder|contact|admin|tech|billing|titular|person|contacto|onsite|titulaire|"
+    "organisation|organization|nic hdl|role|nsset|keyset|irt|mntner|eligibility|abuse|reseller|zone c|"
+    "key1 tag"
+)
+SERVER_WORDS = _list(
+    "name server|nameserver|dns server|domain server|nserver|servidor|serveurs de noms|host name|"
+    "nombres de dominio|nsentry"
+)
+# Sentences that hold a field: start of the line → field.
+SENTENCES = (
+    ("record created on", "created"),
+    ("record created", "created"),
+    ("created on", "created"),
+    ("registered on", "created"),
+    ("record changed on", "updated"),
+    ("record last updated on", "updated"),
+    ("last updated on", "updated"),
+    ("record expires on", "expires"),
+    ("expires on", "expires"),
+    ("status", "status"),
+)
+NO_REGISTRAR = frozenset(_list("|-|n/a|none|not defined|not disclosed|redacted"))
+FREE_STATUS = frozenset(
+    _list(
+        "220 available|available|available for registration|disponible|does not exist|domain not found|free|"
+        "frei|inexistent|laisva|libre|livre|no entries found|no match|no object found|nonexistent|not exist|"
+        "not found|not registered|notfound|unassigned|unregistered|volná"
+    )
+)
+RESERVED_STATUS = _list("reserved|unassignable|prohibited|restricted|premium|forbidden|not allowed|reserve|not open")
+# Words that keep a name from registration where nothing else is said of it, and are a state of a record where more is.
+CLOSED_STATUS = _list("blocked|unavailable|not available|excluded|withheld")
+TAKEN_STATUS = _list(
+    "active|ok|connect|registered|delegated|inactive|suspended|hold|pending|redemption|quarantine|to be|"
+    "released|expired|locked|published|prohibited|transfer|renew|delete|busy|assigned|grace|activo|actif|"
+    "aktiv|paid|in zone|onhold|deactivated|ativo|registrado|in use|live|failed|verified|200 |210 "
+)
+FILLER = _set(
+    "a above all an and any are as at be been being but by checked code could criteria current currently "
+    "data database dear did do does domain domainname domains entries entry error following for from had "
+    "has have hello i in info information is it its key look looked lookup name names object objects of "
+    "on our please queried queries query record records register registry request requested requests "
+    "result results return returned returns search searched searching selected sorry source sources "
+    "status such that the there these this to type unfortunately up user was we were whois with within "
+    "yet you your"
+)
+DENIALS = _set("doesn't hasn't isn't no none nonexistent not nothing unknown wasn't")
+BEING = _set(
+    "data entries entry exist existing exists find found known match matched matches matching none "
+    "nonexistent nothing object objects record records registered registration result results such "
+    "unknown"
+)
+VOCABULARY = FILLER | DENIALS | BEING
+REGISTER_WORDS = _set("database db nic register registry system whois")
+# What registries say in words of their own. Starts of a statement, the name as `<n>`.
+DENIAL_PHRASES = _list(
+    "<n> is free|<n> is available|domain <n> is available|domain <n> is free|"
+    "domain name <n> is available|the domain <n> is available|the domain name <n> is available|"
+    "this domain is available for|this domain name is available for|domain is available for|"
+    "domain name is available for|<n> no existe|<n> not registered|available yes|"
+    "no information available about domain name <n>|no information about domain|"
+    "invalid query or domain name not known|this domain is not available in our whois database|"
+    "we do not have an entry in our database matching your query|"
+    "above domain name is not registered to krnic|"
+    "the requested domain was not found in the registry or registrar|the queried object does not exist|"
+    "not registered the domain you have requested|el dominio no se encuentra registrado|"
+    "el dominio <n> no se encuentra registrado|no se encontro el objeto|no_se_encontro_el_objeto|"
+    "object_not_found|dominio no registrado|dominio no encontrado|dominio disponible|dominio inexistente|"
+    "domínio inexistente|nao foram encontrados registros|nincs talalat|nincs találat|"
+    "aucun enregistrement trouvé|aucun résultat|nom de domaine libre|le nom de domaine <n> est libre|"
+    "domaine inconnu|상기 도메인이름은 등록되어 있지 않습니다|domain status available|status available|"
+    "status free|domain unknown|no records matching <n>|no such domain|such a domain does not exist|"
+    "is available for purchase"
+)
+WHOLE_DENIALS = frozenset(_list("<n> available|<n> free|available|free|notfound"))
+THROTTLE_MARKS = _list(
+    "quota|limit exceeded|limit has been|limit reached|been exceeded|exceeded the|exceeded your|too many|"
+    "rate limit exceeded|throttled|requests per|request per|queries per|per second allowed|"
+    "maximum number of|number of allowed queries|excessive querying|been blacklisted|is blacklisted|"
+    "are blacklisted|been banned|grace period wait|slow down|access control limit|"
+    "requests of this client are not permitted|client are not permitted|access denied|permission denied|"
+    "request denied|blocked until|you are blocked|ip has been blocked|address has been blocked|"
+    "been temporarily blocked|second time before|seconds before|exceeded maximum|maximum query|"
+    "query rate of|connection limit|requests from your|queries from your|connections from your|"
+    "response throttled|limit for|allowance|you have reached|max requests|not authorized to query|"
+    "not allowed to query|try later|limit is reached|over limit|exceeded query|exceeded allowed|"
+    "you have been blocked|has been blocked due|lookups per|too quickly|too fast|please slow|"
+    "demasiadas consultas|limite de consultas|límite de consultas|maximum allowed|exceed allowed|"
+    "excess of queries|been limited|whois limit|daily limit|query limit|ip limit|temporarily denied|"
+    "temporarily banned|is banned"
+)
+BROKEN_MARKS = _list(
+    "temporarily|service unavailable|service is unavailable|service not available|"
+    "service is not available|currently unavailable|currently down|timed out|timeout|internal error|"
+    "internal server error|server error|can't process|cannot process|could not be performed|"
+    "could not be processed|unable to connect|unable to process|unable to retrieve|connection refused|"
+    "connection failed|connection reset|database error|database failure|database connection|please wait|"
+    "under maintenance|for maintenance|scheduled maintenance|tld is not supported|not supported|"
+    "unknown tld|invalid tld|name or service not known|server busy|server is busy|system busy|is busy|"
+    "try again|query failed|lookup failed|search failed|failed to|refused|out of service|syntax error|"
+    "malformed|does not have any records for that zone|unsupported|no whois server|not authoritative|"
+    "can not be answered|cannot be answered|does not serve|backend|exception|bad gateway|gateway time|"
+    "no such tld|tld not|not managed by this|unavailable at this time|invalid request|bad request|"
+    "unknown command|invalid command"
+)
+RESERVED_WORDS = _set(
+    "adultblock blocked disallowed dpml forbidden globalblock ineligible premium prohibited protected "
+    "reserved restricted unallocatable unassignable"
+)
+RESERVED_PHRASES = _list(
+    "not available|cannot be registered|can not be registered|may not be registered|not be registered|"
+    "not eligible|unavailable for registration|not allowed|not open for|not registrable|is unavailable|"
+    "no está disponible|unavailable"
+)
+SUBJECTS = _list("<n>|this domain|this name|the domain|the name|domain name|this object|this string|requested")
+# Terms of use use the same words of rights, data and access.
+OF_TERMS = _set(
+    "access advertising copy copyright data disclosure http https information law laws limits purposes "
+    "queries redistribution reserves right rights see terms transmission usage use user users uses you"
+)
