@@ -59,9 +59,9 @@ class Settler:
         same message. Raises `TryLater` when somebody else kept changing the same names.
         """
         by_name = _by_name(request)
-        self._put_back(request.deferred)
         if request.batch.look:
             return self._look(request, by_name)
+        self._put_back(request.deferred)
         told: list[str] = []
         statuses: dict[str, int] = {}
         open_names = [name for name in by_name if self._may_have_changed(request, name, by_name[name], statuses)]
