@@ -661,8 +661,12 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test authority")])
     now = datetime.now(UTC)
 
-    def certificate(subject: x509.Name, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType) -> bytes:
-        made = (
+    def certificate(subject: x509.Name, key: ec.EllipticCurvePrivateKey, *extensions: x509.ExtensionType) -> bytes:
+        identifiers = (
+            x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()),
+        )
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(ca_name)
@@ -670,10 +674,12 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=1))
-            .add_extension(extension, critical=True)
-            .sign(ca_key, hashes.SHA256())
         )
-        return made.public_bytes(serialization.Encoding.PEM)
+        for extension in (*identifiers, *extensions):
+            builder = builder.add_extension(
+                extension, critical=isinstance(extension, x509.BasicConstraints | x509.KeyUsage)
+            )
+        return builder.sign(ca_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def server(host: str) -> ssl.SSLContext:
         key = ec.generate_private_key(ec.SECP256R1())
@@ -689,7 +695,18 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Tls:
         context.load_cert_chain(pem)
         return context
 
-    authority = certificate(ca_name, ca_key, x509.BasicConstraints(ca=True, path_length=None))
+    signs = x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    authority = certificate(ca_name, ca_key, x509.BasicConstraints(ca=True, path_length=None), signs)
     return Tls(server=server, client=ssl.create_default_context(cadata=authority.decode()))
 
 

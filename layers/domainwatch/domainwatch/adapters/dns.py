@@ -147,11 +147,10 @@ def _targets(rrset: dns.rrset.RRset) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Records:
-    """A resolver's answer: the texts of the records asked for, in the order they came; `exists` False for NXDOMAIN."""
+    """A resolver's answer: the texts of the records asked for, in the order they came; none for NODATA and NXDOMAIN."""
 
     texts: tuple[str, ...] = ()
     ttl_s: float = 0.0
-    exists: bool = True
 
 
 def _read_records(question: _Question, message: dns.message.Message) -> tuple[_Records | None, bool]:
@@ -178,7 +177,7 @@ def _read_records(question: _Question, message: dns.message.Message) -> tuple[_R
                 break
         else:
             break
-    return _Records(exists=message.rcode() == dns.rcode.NOERROR), True
+    return _Records(), True
 
 
 # --- The pace ---------------------------------------------------------------------------------------------------------

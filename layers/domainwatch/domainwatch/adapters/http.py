@@ -255,10 +255,10 @@ class GuardedHttp:
         truncate: bool,
     ) -> tuple[int, dict[str, str], bytes]:
         keep = False
+        reply = http.client.HTTPResponse(line, method=method)  # type: ignore[arg-type]  # it asks for makefile only
         try:
             line.connection.begin(deadline, max_bytes=MAX_HEAD_BYTES)
             line.connection.send_all(request)
-            reply = http.client.HTTPResponse(line, method=method)  # type: ignore[arg-type]  # it asks for makefile only
             reply.begin()
             # Room for the framing of small chunks too; what they carry is counted where it is decoded.
             line.connection.allow(8 * max_bytes + _SLACK_BYTES)
@@ -275,6 +275,7 @@ class GuardedHttp:
         except (http.client.HTTPException, ValueError, zlib.error) as exc:
             raise Malformed(f"{target.host} does not speak HTTP: {type(exc).__name__} {str(exc)[:200]}") from exc
         finally:
+            reply.close()  # before the connection: closing it would look at its file once more
             if keep:
                 self._pool.give(target.key, line)
             else:
