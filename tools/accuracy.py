@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "layers" / "domainwatch"))
 
-from domainwatch.checks import rdap_reader, whois_reader
+from domainwatch.checks import rdap_reader, whois_page, whois_reader
 from domainwatch.checks.answer import Answer
 from domainwatch.findings import Facts, Reading
 from domainwatch.names import Name
@@ -116,46 +116,32 @@ def asked_name(name: str | None, text: str, tld: str | None) -> Name:
 
 
 def _name_in(text: str, tld: str) -> str | None:
-    """The name in a field of a domain; else the first below the zone, those beside words of a denial before any
-    other.
-    """
+    """The name in a field of a domain; else the first below the zone, those beside words of a denial before any other."""
     near: list[str] = []
     anywhere: list[str] = []
     under_header = False
-    for line in text.splitlines():
-        lowered = line.strip().lower()
-        label, _, value = (
-            lowered.replace("]", ":")
-            .lstrip("abcdefghijklmnopqrstuvwxyz. " if "[" in lowered[:4] else "")
-            .partition(":")
-        )
-        words = [
-            word.rstrip(".,").strip("\"'(),;:-[]")
-            for word in (value if value.strip() and "." not in label else lowered).split()
-        ]
-        hosts = [
-            word
-            for word in words
-            if "." in word.lstrip(".") == word
-            and "@" not in word
-            and "/" not in word
-            and not word.startswith(("www.", "whois."))
-        ]
-        is_field = under_header or label.strip("[. \t") in {
-            "domain",
-            "domain name",
-            "ドメイン名",
-            "query",
-            "nombre de dominio",
-        }
-        if hosts and is_field:
+    for line in whois_page.Page(text, Name(text=f"name.{tld or 'example'}", suffix=tld or "example")).lines:
+        entry = whois_page.entry_of(line)
+        is_field = whois_page.field_of(entry.label) == ("domain", 0) if entry.label else under_header
+        under_header = is_field and not entry.value
+        hosts = _hosts(entry.value or line.body)
+        if hosts and is_field and not line.comment:
             return hosts[0]
-        under_header = is_field and not value.strip()
-        below = [host for host in hosts if not tld or host.endswith(f".{tld}")]
-        (near if any(mark in lowered for mark in ("match", "found", "domain", "exist", ">>")) else anywhere).extend(
-            below
-        )
+        below = [host for host in _hosts(line.body) if not tld or host.endswith(f".{tld}")]
+        denies = any(mark in line.body.lower() for mark in ("match", "found", "domain", "exist", ">>"))
+        (near if denies else anywhere).extend(below)
     return next(iter([*near, *anywhere]), None)
+
+
+def _hosts(body: str) -> list[str]:
+    words = (part.strip("\"'(),;:[]").rstrip(".").lower() for part in body.split())
+    return [
+        word
+        for word in words
+        if "." in word.lstrip(".") == word
+        and not {"@", "/"}.intersection(word)
+        and not word.startswith(("www.", "whois."))
+    ]
 
 
 # --- Fields ---------------------------------------------------------------------------------------------------------

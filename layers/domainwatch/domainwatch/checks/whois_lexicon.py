@@ -36,13 +36,13 @@ LABELS = {
             0,
             "registrar|registrar name|sponsoring registrar|sponsoring registrar organization|"
             "registrar organization|registration service provider|authorized agency|current registrar|"
-            "current registar|registrar of record|등록대행자|registrar company name|sponsoring registrar name|"
+            "current registar|registrar of record|registrar company name|sponsoring registrar name|"
             "registrar organisation|bureau d'enregistrement|registrar company",
         ),
         (
             "registrar",
             1,
-            "registered by|registrado por|registered through|managing registrar|provider|registered with",
+            "registered by|등록대행자|registrado por|registered through|managing registrar|provider|registered with",
         ),
         (
             "registrar",
@@ -114,7 +114,7 @@ LABELS = {
             "name server|nameserver|nserver|nameservers|name servers|dns|dns servers|primary server|"
             "secondary server|host name|hostname|dns name|ns|dns server|name server db|primary name server|"
             "secondary name server|ネームサーバ|호스트이름|domain servers|nameserver information|server|"
-            "name server ace|nserver s|go",
+            "name server ace|nserver s",
         ),
         (
             "referral",
@@ -162,7 +162,7 @@ CONTACT_WORDS = _list(
     "key1 tag"
 )
 SERVER_WORDS = _list(
-    "name server|nameserver|dns server|domain server|nserver|servidor|serveurs de noms|host name|"
+    "name server|nameserver|dns server|domain server|nserver|servidor|serveurs de noms|serveur de noms|host name|"
     "nombres de dominio|nsentry"
 )
 # Sentences that hold a field: start of the line → field.
@@ -263,7 +263,7 @@ BROKEN_MARKS = _list(
     "unknown command|invalid command"
 )
 RESERVED_WORDS = _set(
-    "adultblock blocked disallowed dpml forbidden globalblock ineligible premium prohibited protected "
+    "adultblock blocked disallowed dpml forbidden globalblock ineligible premium prohibited "
     "reserved restricted unallocatable unassignable"
 )
 RESERVED_PHRASES = _list(
@@ -273,6 +273,8 @@ RESERVED_PHRASES = _list(
 )
 SUBJECTS = _list("<n>|this domain|this name|the domain|the name|domain name|this object|this string|requested")
 # Terms of use use the same words of rights, data and access.
+OF_RIGHTS = _set("rights right reserves")
+OF_USE = _list("prohibited to|restricted to|restricted in|strictly prohibited|expressly prohibited|protected by")
 OF_TERMS = _set(
     "access advertising copy copyright data disclosure http https information law laws limits purposes "
     "queries redistribution reserves right rights see terms transmission usage use user users uses you"

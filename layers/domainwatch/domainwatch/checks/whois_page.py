@@ -9,7 +9,7 @@ from domainwatch.names import Name
 # A record is at most some ten kilobytes. What lies beyond can add nothing, but a text this long is never believed to be
 # a denial.
 MAX_CHARS = 64 * 1024
-MAX_LINES = 1200
+MAX_LINES = 800
 _MAX_LINE_CHARS = 400
 _MAX_LABEL_CHARS = 60
 _COMMENT_MARKS = "%#;>"
@@ -89,6 +89,8 @@ def field_of(label: str) -> tuple[str, int] | None:
     parts = label.split()
     if parts and parts[-1].isdigit() and " ".join(parts[:-1]) in lexicon.NUMBERED:
         return "nameserver", 0
+    if any(mark in label for mark in lexicon.SERVER_WORDS) and "ip" not in parts:
+        return "nameserver", 1
     stem = label.rstrip("0123456789")
     if stem != label and stem.strip() in lexicon.NUMBERED:
         return "nameserver", 0
@@ -98,6 +100,18 @@ def field_of(label: str) -> tuple[str, int] | None:
         if any(word.startswith(part) for word in parts):
             return name, 3
     return None
+
+
+def is_host(word: str) -> bool:
+    """A host name of two labels or more, in letters, digits and hyphens, whose last label is no number."""
+    if not 3 < len(word) < 254 or "." not in word or not word.isascii():
+        return False
+    labels = word.rstrip(".").split(".")
+    return (
+        len(labels) > 1
+        and labels[-1][:1].isalpha()
+        and all(label and label.replace("-", "").replace("_", "").isalnum() for label in labels)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +151,8 @@ def _split_label(body: str) -> tuple[str, str]:
     if at > 0 and body[at + 1 : at + 3] != "//" and len(body[:at].split()) < 8:
         label = body[:at]
         clock = body[at - 1].isdigit() and body[at + 1 : at + 2].isdigit()
-        if not clock and any(char.isalpha() for char in label):
+        first, *more = label.split()
+        if not clock and any(char.isalpha() for char in label) and not (more and is_host(first.lower())):
             return label, body[at + 1 :].strip(" \t:")
     for gap in ("\t", "  "):  # `Domain-name         plac.sk`
         head, found, rest = body[:_MAX_LINE_CHARS].partition(gap)

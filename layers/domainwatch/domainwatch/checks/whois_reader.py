@@ -67,9 +67,9 @@ def _without_record(page: Page, record: Record, statements: list["_Statement"]) 
 
 def _denial(page: Page, record: Record, statements: list["_Statement"]) -> Answer:
     denials = [statement for statement in statements if _denies(statement)]
-    if any(statement.names_other for statement in denials):
-        return _no_answer("other_name", denials[0].raw)
-    denied = [statement for statement in denials if statement.tail is False]
+    if record.other or record.unclear or any(statement.names_other for statement in denials):
+        return _no_answer("other_name", page.text)
+    denied = [statement for statement in denials if not statement.tail or _OWN in statement.words]
     if denied and record.status in {Status.NONE, Status.FREE}:
         return Answer(reading=Reading.NOT_FOUND, reason="not_found", evidence=denied[0].raw)
     if record.status is Status.FREE and not record.points:
@@ -165,7 +165,12 @@ def _name_like(word: str) -> bool:
 
 def _reserved(statement: _Statement) -> bool:
     words = statement.words
-    if statement.tail or len(words) > 18 or not lexicon.OF_TERMS.isdisjoint(words) or statement.names_other:
+    if statement.tail or len(words) > 18 or statement.names_other or not lexicon.OF_RIGHTS.isdisjoint(words):
+        return False
+    if any(mark in statement.text for mark in lexicon.OF_USE):
+        return False
+    of_a_name = any(subject in statement.text for subject in lexicon.SUBJECTS)
+    if not of_a_name and not lexicon.OF_TERMS.isdisjoint(words):
         return False
     if statement.text.startswith(lexicon.DENIAL_PHRASES):
         return statement.text.startswith("the queried object") and not lexicon.RESERVED_WORDS.isdisjoint(words)
@@ -173,7 +178,7 @@ def _reserved(statement: _Statement) -> bool:
         phrase in statement.text for phrase in lexicon.RESERVED_PHRASES
     ):
         return False
-    return len(words) <= 8 or any(subject in statement.text for subject in lexicon.SUBJECTS)
+    return of_a_name or len(words) <= 8
 
 
 def _denies(statement: _Statement) -> bool:

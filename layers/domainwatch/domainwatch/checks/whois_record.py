@@ -6,7 +6,7 @@ from datetime import datetime
 
 from domainwatch.checks import whois_lexicon as lexicon
 from domainwatch.checks.whois_dates import instant_of
-from domainwatch.checks.whois_page import Entry, Line, Page, entry_of, field_of, plain
+from domainwatch.checks.whois_page import Entry, Line, Page, entry_of, field_of, is_host, plain
 from domainwatch.findings import Facts
 
 _MAX_LIST = 32
@@ -39,10 +39,13 @@ def _status_of(value: str) -> str:
 
 @dataclass(slots=True)
 class Record:
-    """What the fields of a text come to. `points` counts the kinds of fields only a registered name has."""
+    """What the fields of a text come to. `points` counts the kinds of fields only a registered name has; `other` is another
+    name it is about; `unclear` that it is about one in letters that may be this name's, badly encoded.
+    """
 
     own: bool = False
     other: str = ""
+    unclear: bool = False
     points: int = 0
     status: str = Status.NONE
     facts: Facts = field(default_factory=Facts)
@@ -72,6 +75,7 @@ class _Collector:
         self.kinds: set[str] = set()
         self.own = False
         self.other = ""
+        self.unclear = False
         self.section = ""
         self.header_indent = 0
         self.indented = False  # the section's lines stand further in than its header
@@ -112,7 +116,7 @@ class _Collector:
     def _leave_section(self, entry: Entry) -> None:
         line = entry.line
         if not self.section:
-            if line.after_gap and entry.label and entry.label.startswith(lexicon.CONTACT_WORDS) and self.own:
+            if line.after_gap and self.own and _opens_object(entry):
                 self._begin("contact", line)
             return
         if line.after_gap and self.filled:
@@ -176,8 +180,9 @@ class _Collector:
         for start, name in lexicon.SENTENCES:
             if name != "status" and lowered.startswith(start):
                 return self._date(name, 0, value[len(start) :].strip(" :."))
-        if lowered.startswith("go ") and len(lowered.split()) == 2:  # Tonic: `go ns-1.example.net`
-            return self._server(lowered[3:])
+        label, _, host = lowered.partition(" ")
+        if label == self.page.own_label and " " not in host.strip():  # Tonic: `go ns-1.example.net`, of go.to
+            self.own = self._server(host.strip()) or self.own
         return False
 
     # Fields
@@ -261,8 +266,10 @@ class _Collector:
             label, _, status = rest[0].partition(":")
             if plain(label) == "status":
                 self._status(status)
-        elif not self.other and _is_host(head):
+        elif not self.other and is_host(head):
             self.other = head
+        elif "." in head and not head.isascii():
+            self.unclear = True
 
     def _status(self, value: str) -> None:
         value = value.strip()
@@ -279,16 +286,21 @@ class _Collector:
             return
         self._server(parts[0])
         for word in parts[1:]:
-            if _is_host(word):
+            if is_host(word):
                 self._server(word)
 
     def _server(self, word: str) -> bool:
         host = word.strip(",;()[]").rstrip(".")
-        if not _is_host(host) or host == "not.defined" or self.page.is_own(host) or len(self.servers) >= _MAX_LIST:
+        if not is_host(host) or host == "not.defined" or self.page.is_own(host) or len(self.servers) >= _MAX_LIST:
             return False
         if host not in self.servers:
             self.servers.append(host)
         return True
+
+
+def _opens_object(entry: Entry) -> bool:
+    """The first line of a person's or another object's own block: `nic-hdl: …`, `contact: …`."""
+    return bool(entry.value) and entry.label.startswith(lexicon.CONTACT_WORDS) and not entry.line.body.startswith("[")
 
 
 def _continued(entry: Entry, following: Entry | None) -> bool:
@@ -309,11 +321,8 @@ def _section_of(label: str, found: tuple[str, int] | None) -> str:
         "ns",
     }:
         return "nameserver"
-    if (
-        label.startswith(("registrar", "current registrar", "sponsoring registrar", "registered by"))
-        or label == "記録機関"
-    ):
-        return "registrar"
+    if label.startswith(("registrar", "current registrar", "sponsoring registrar", "registered by")):
+        return "contact" if "contact" in label else "registrar"
     if label in {"relevant dates", "dates", "important dates", "domain dates"}:
         return "dates"
     if found and found[0] in {*_DATES, "status", "domain"}:
@@ -325,18 +334,6 @@ def _section_of(label: str, found: tuple[str, int] | None) -> str:
     return "other" if found else ""
 
 
-def _is_host(word: str) -> bool:
-    """A host name of two labels or more, in letters, digits and hyphens, whose last label is no number."""
-    if not 3 < len(word) < 254 or "." not in word or not word.isascii():
-        return False
-    labels = word.rstrip(".").split(".")
-    return (
-        len(labels) > 1
-        and labels[-1][:1].isalpha()
-        and all(label and label.replace("-", "").replace("_", "").isalnum() for label in labels)
-    )
-
-
 def record_of(page: Page) -> Record:
     walk = _Collector(page)
     walk.walk()
@@ -346,13 +343,14 @@ def record_of(page: Page) -> Record:
     kinds = set(walk.kinds) | {name for name in ("registrar", "id") if name in values} | set(dates)
     if walk.servers:
         kinds.add("nameserver")
-    if len(walk.servers) > 1 and not walk.own:  # Tonic names nothing but the servers
-        kinds.add("nameservers")
+    if status is Status.FREE:
+        kinds.discard("updated")  # of the database, not of a name
     if status is Status.NONE and walk.statuses and _closed(walk.statuses):
         status = Status.TAKEN if len(kinds) >= 2 else Status.RESERVED
     return Record(
         own=walk.own,
         other="" if walk.own else walk.other,
+        unclear=walk.unclear and not walk.own,
         points=len(kinds),
         status=status,
         facts=_facts(values, dates, walk),
@@ -405,7 +403,7 @@ def _status_words(statuses: list[str]) -> Iterator[str]:
     for value in statuses:
         text = value.partition(" http")[0].partition(" (http")[0]
         for part in text.replace(" / ", ",").split(","):
-            word = part.partition("(")[0].strip()
+            word = part.partition("(")[0].strip(" \t-")
             if word and word.lower() not in seen and len(seen) < _MAX_LIST:
                 seen.add(word.lower())
                 yield word
@@ -422,7 +420,7 @@ def _referral(value: str | None) -> str | None:
         .removeprefix("https://")
         .partition("/")[0]
     )
-    return host if _is_host(host.partition(":")[0]) else None
+    return host if is_host(host.partition(":")[0]) else None
 
 
 def _evidence(page: Page, walk: _Collector) -> str:

@@ -1,0 +1,181 @@
+"""The WHOIS reader: what each text says of the name, and that no text can hurt it.
+
+A case is a file: a head of `field: value` lines, `---`, then the text. `name` and `reading` are always there; dates are
+days in UTC; a field that stands there empty must have been found empty.
+"""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import idna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domainwatch.checks import whois_reader
+from domainwatch.checks.answer import Answer
+from domainwatch.findings import Reading
+from domainwatch.names import Name
+from domainwatch.phases import phase_of
+
+CASES = sorted((Path(__file__).parents[2] / "cases" / "whois").glob("*.txt"))
+NAME = Name(text="palmbay.example", suffix="example")
+
+
+def asked(text: str) -> Name:
+    """A name as it is asked, whatever its zone: cases use zones no suffix list knows."""
+    a_label = text if text.isascii() else idna.encode(text).decode()
+    return Name(text=a_label, suffix=a_label.partition(".")[2])
+
+
+def case_of(path: Path) -> tuple[dict[str, str], str]:
+    head, _, text = path.read_text(encoding="utf-8").partition("\n---\n")
+    fields = {key: value.strip() for key, _, value in (line.partition(":") for line in head.splitlines())}
+    if "nameservers" in fields:
+        fields["nameservers"] = fields["nameservers"].lower()
+    return fields, text
+
+
+@pytest.mark.parametrize("path", CASES, ids=[path.stem for path in CASES])
+def test_case(path: Path) -> None:
+    want, text = case_of(path)
+    answer = whois_reader.read(text, asked(want["name"]))
+    assert said(answer, want) == want
+
+
+def said(answer: Answer, want: dict[str, str]) -> dict[str, str]:
+    """What the reader found, in the words of a case's head, and only the fields that the case asks for."""
+    facts = answer.facts
+    dates = {"created": facts.created_at, "updated": facts.updated_at, "expires": facts.expires_at}
+    found = {
+        "name": want["name"],
+        "reading": answer.reading.value,
+        "reason": answer.reason,
+        "registrar": facts.registrar or "",
+        "nameservers": " ".join(facts.nameservers),
+        "statuses": " ".join(facts.statuses),
+        "dnssec": {True: "yes", False: "no", None: ""}[facts.dnssec],
+        "referral": answer.referral or "",
+        "phase": phase_of(facts, now=datetime(2020, 1, 1, tzinfo=UTC), delegated=False).value,
+    }
+    found |= {key: at.astimezone(UTC).date().isoformat() if at else "" for key, at in dates.items()}
+    return {key: found[key] for key in want}
+
+
+def test_a_cut_text_is_no_answer() -> None:
+    answer = whois_reader.read('No match for "palmbay.example".', NAME, complete=False)
+    assert (answer.reading, answer.reason) == (Reading.NO_ANSWER, "incomplete")
+
+
+def test_a_denial_in_too_long_a_text_is_not_believed() -> None:
+    answer = whois_reader.read('No match for "palmbay.example".\n' + "x\n" * 1000, NAME)
+    assert (answer.reading, answer.reason) == (Reading.NO_ANSWER, "too_long")
+
+
+def test_a_record_in_front_of_too_long_a_text_is_one() -> None:
+    record = "Domain Name: palmbay.example\nRegistrar: Palm\nCreation Date: 2001-02-03\n"
+    assert whois_reader.read(record + "terms\n" * 1000, NAME).reading is Reading.REGISTERED
+
+
+DENIALS = [
+    "No match for {name}",
+    'No match for "{name}".',
+    "{name} not found",
+    "Domain {name} not found.",
+    "NOT FOUND: {name}",
+    "% No entries found for {name}",
+    "%% No entries found in the database.",
+    "% nothing found",
+    "No Data Found",
+    "Object does not exist",
+    "no matching record.",
+    "The queried object does not exist: {name}",
+    "Domain Name: {name}\nDomain Status: No Object Found",
+    "Domain: {name}\nStatus: free",
+    "{name}: no existe",
+    "{name} is free",
+    "Domain {name} is available for purchase",
+    "Sorry, but domain: \"{name}\", not found in database",
+    "domain_name: {name}\nquery_status: 220 Available",
+    "Available\nDomain: {name}",
+]
+REFUSALS = [
+    "Too many requests...",
+    "WHOIS LIMIT EXCEEDED - SEE WWW.REGISTRY.TEST/WHOIS FOR DETAILS",
+    "request limit exceeded for 192.0.2.1",
+    "Quota exceeded",
+    "Your access has been temporarily blocked",
+    "Service temporarily unavailable.",
+    "Please try again later.",
+    "Requests of this client are not permitted.",
+    "TLD is not supported.",
+    "% Excessive querying, grace period of 30 seconds.",
+]
+
+
+@pytest.mark.parametrize("text", DENIALS)
+def test_a_denial_of_this_name_is_not_found(text: str) -> None:
+    assert whois_reader.read(text.format(name="PALMBAY.EXAMPLE"), NAME).reading is Reading.NOT_FOUND
+
+
+@pytest.mark.parametrize("text", [text for text in DENIALS if "{name}" in text])
+def test_a_denial_of_another_name_is_not(text: str) -> None:
+    answer = whois_reader.read(text.format(name="coconut.example"), NAME)
+    assert answer.reading is Reading.NO_ANSWER
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+@pytest.mark.parametrize("denial", DENIALS)
+def test_a_refusal_beside_a_denial_wins(denial: str, refusal: str) -> None:
+    for text in (f"{refusal}\n\n{denial}", f"{denial}\n\n% {refusal}\n"):
+        assert whois_reader.read(text.format(name="palmbay.example"), NAME).reading is Reading.NO_ANSWER
+
+
+def _calls(text: str) -> int:
+    """How many Python functions reading the text calls: work counted, not timed."""
+    count = 0
+
+    def counted(_frame: object, event: str, _arg: object) -> None:
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(counted)
+    try:
+        whois_reader.read(text, NAME)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+HOSTILE = ["\n", "a:b\n", "created: 1 jan 1 jan 1 jan\n", "no match found. ", "[ x ]\n", '"\n', "Domain: x.example\n", "a" * 63 + "."]
+
+
+@pytest.mark.parametrize("piece", HOSTILE, ids=[repr(piece[:12]) for piece in HOSTILE])
+def test_work_grows_no_faster_than_the_text_and_stops_at_the_cap(piece: str) -> None:
+    short, twice, long = (_calls(piece * (size // len(piece))) for size in (1024, 2048, 262_144))
+    assert twice <= 2.2 * short + 50
+    assert long <= 70 * max(short, 200)
+
+
+WORDS = st.sampled_from(
+    [*"\n\n\n.:[]%#\t", "palmbay.example", "coconut.example", "Domain:", "Domain Name:", "Status:", "free", "available", "not", "found"]
+    + ["no", "match", "for", "reserved", "Registrar:", "Creation Date:", "2001-02-03", "31.12.9999", "Name Server:", "ns1.a.test"]
+    + ["quota", "exceeded", "the", "in", "database", "Registrant:", "\x00", "\ufffd", "...", "  ", "http://a.test/"]
+)
+
+
+@given(st.one_of(st.text(max_size=2000), st.lists(WORDS, max_size=120).map(" ".join)))
+def test_no_text_raises_and_every_answer_is_sane(text: str) -> None:
+    answer = whois_reader.read(text, NAME)
+    assert answer.reason
+    for at in (answer.facts.created_at, answer.facts.updated_at, answer.facts.expires_at):
+        assert at is None or at.tzinfo is not None
+    if answer.reading is Reading.NOT_FOUND:
+        assert "coconut" not in answer.evidence
+
+
+@given(st.lists(WORDS, max_size=60).map(" ".join))
+def test_a_record_is_never_a_denial(noise: str) -> None:
+    record = "Domain Name: palmbay.example\nRegistrar: Palm Inc.\nCreation Date: 2001-02-03\nExpiry Date: 2031-02-03\n\n"
+    assert whois_reader.read(record + noise, NAME).reading is not Reading.NOT_FOUND
