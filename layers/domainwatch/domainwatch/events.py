@@ -44,7 +44,6 @@ _UNANSWERED = frozenset(
         "wildcard",
     }
 )
-_FREE = frozenset({Status.AVAILABLE, Status.LIKELY_AVAILABLE})
 _REGISTRY_CHECKS = frozenset({Check.RDAP, Check.WHOIS})
 _CHECKS_SHOWN = (Check.DNS, Check.RDAP, Check.WHOIS)
 
@@ -57,14 +56,14 @@ def event_id(name: Name, event_type: str, episode: int | str) -> str:
 def result_word(finding: Finding, status: Status) -> str:
     """A finding in the original service's words: `available`, `unavailable`, `unknown` or `error`.
 
-    `available` needs the registry's own proven denial and a verdict that does not contradict it; DNS and HTTP can never
-    say it.
+    `available` needs the registry's own proven denial and a verdict that says so too: a receiver that acts on it must
+    not be sooner than the announcement. DNS and HTTP can never say it.
     """
     if finding.conclusive:
         return "unavailable"
     if finding.reading is Reading.NOT_FOUND:
         proven = finding.check in _REGISTRY_CHECKS and finding.proven_at is not None
-        return "available" if proven and status in _FREE else "unknown"
+        return "available" if proven and status is Status.AVAILABLE else "unknown"
     return "unknown" if finding.reason in _UNANSWERED else "error"
 
 

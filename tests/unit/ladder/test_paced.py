@@ -1,12 +1,16 @@
-"""The paced rung: leases, slots, deferrals, refusals and control questions, with scripted registries and a fake clock."""
+"""The paced rung: leases, slots, deferrals, refusals and control questions; scripted registries and a fake clock."""
 
 from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from itertools import pairwise
+from threading import Barrier
 from typing import Any
 
 import pytest
 
+from domainwatch.errors import TryLater
 from domainwatch.findings import Check, Finding, Reading
 from domainwatch.ladder.paced import HORIZON_MS, Rung
 from domainwatch.names import Name
@@ -27,6 +31,7 @@ class Registry:
     retry_after_s: float | None = None
     asked: list[tuple[str, float]] = field(default_factory=list)
     stalls: list[float] = field(default_factory=list)
+    together: Barrier | None = None
 
     def service_of(self, name: Name, probes: Probes) -> str | None:
         return None if name.text in self.without_service else f"rdap.{name.suffix}:443"
@@ -36,6 +41,8 @@ class Registry:
         if service is None:
             return self._answer(name, Reading.NO_ANSWER, "no_service", "")
         self.asked.append((name.text, (self.clock() - START).total_seconds()))
+        if self.together is not None:
+            self.together.wait()
         if self.stalls:
             self.clock.move(self.stalls.pop(0))
         reading = self.answers.get(name.text, Reading.REGISTERED)
@@ -71,6 +78,7 @@ class World:
     clock: Clock = field(default_factory=Clock)
     zones: Zones = field(default_factory=Zones)
     remaining_s: float = 60.0
+    workers: Callable[[int], Executor] = lambda _: Inline()
     registry: Registry = field(init=False)
     pacing: MemoryPacing = field(init=False)
 
@@ -87,7 +95,7 @@ class World:
             pacing=self.pacing,
             sleep=self.clock.move,
             remaining_s=lambda: self.remaining_s,
-            workers=Inline,
+            workers=self.workers,
         )
         request = RungRequest(
             batch=Batch(**{"run_id": "r", "reason": "due", "room": 200_000} | batch),
@@ -126,13 +134,14 @@ def test_what_the_registry_knows_leaves_the_ladder_and_what_it_denies_climbs_on(
 def test_questions_to_one_service_are_spaced_evenly(world: World) -> None:
     world.climb(*(f"n{number}.com" for number in range(5)))
     moments = [at for _, at in world.registry.asked]
-    gaps = [round(after - before, 3) for before, after in zip(moments, moments[1:], strict=False)]
+    gaps = [round(after - before, 3) for before, after in pairwise(moments)]
     assert gaps == [pytest.approx(0.11, abs=0.002)] * 4  # ten per second, with a tenth kept in hand
 
 
 def test_services_do_not_wait_for_each_other(world: World) -> None:
-    world.climb("a.com", "b.com", "a.org", "b.org")
-    assert world.registry.asked[-1][1] < 0.2
+    world.workers = ThreadPoolExecutor
+    world.registry.together = Barrier(3, timeout=10)  # nobody is answered before all three are asked
+    assert len(world.climb("a.com", "a.org", "a.net").findings) == 3
 
 
 def test_names_without_a_service_are_answered_at_once_and_climb_on(world: World) -> None:
@@ -176,7 +185,7 @@ def test_a_worker_that_was_held_up_never_bunches_its_questions(world: World) -> 
     world.registry.stalls = [0.5]  # the machine stands still while the first of five slots is used
     reply = world.climb(*(f"n{number}.com" for number in range(5)))
     moments = [at for _, at in world.registry.asked]
-    assert min(after - before for before, after in zip(moments, moments[1:], strict=False)) >= 0.03
+    assert min(after - before for before, after in pairwise(moments)) >= 0.03
     assert max(sum(1 for at in moments if start <= at < start + 1) for start in moments) <= 10
     assert len(reply.findings) == 5
 
@@ -242,7 +251,7 @@ def test_names_whose_findings_would_not_fit_the_reply_wait_unasked(world: World)
     assert [texts(message.names) for message in reply.deferred] == [["c.com"]]
 
 
-# --- witnesses ----------------------------------------------------------------------------------------------------------
+# --- witnesses --------------------------------------------------------------------------------------------------------
 
 
 def proofs(reply: RungReply) -> list[Any]:
@@ -328,6 +337,22 @@ def test_a_delegated_name_whose_facts_must_wait_is_settled_meanwhile(world: Worl
     reply = world.climb("a.com", findings=(delegated,), facts=True)
     assert reply.findings == (delegated,)
     assert [texts(message.names) for message in reply.deferred] == [["a.com"]]
+
+
+def test_a_ledger_that_fails_one_service_costs_the_others_nothing(world: World) -> None:
+    lease = world.pacing.lease
+
+    def failing(kind: str, service: str, **wanted: Any) -> Lease | Busy:
+        if service == "rdap.org:443":
+            raise TryLater("the ledger is away", reason="ledger")
+        return lease(kind, service, **wanted)
+
+    world.pacing.lease = failing  # type: ignore[method-assign,assignment]
+    reply = world.climb("a.com", "a.org")
+    assert [each.name.text for each in reply.findings] == ["a.com"]
+    assert [texts(message.names) for message in reply.deferred] == [["a.org"]]
+    with pytest.raises(TryLater):
+        world.climb("a.org")
 
 
 def test_deferred_messages_are_queue_messages(world: World) -> None:

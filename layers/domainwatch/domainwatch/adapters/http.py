@@ -260,6 +260,8 @@ class GuardedHttp:
             line.connection.begin(deadline, max_bytes=MAX_HEAD_BYTES)
             line.connection.send_all(request)
             reply.begin()
+            if line.connection.ended:  # http.client takes the end of the stream for the end of the head
+                raise Malformed(f"{target.host} closed inside the reply's head", reason="truncated")
             # Room for the framing of small chunks too; what they carry is counted where it is decoded.
             line.connection.allow(8 * max_bytes + _SLACK_BYTES)
             got = _headers(reply)

@@ -51,7 +51,7 @@ class Connection(io.RawIOBase):
         self._sock = sock
         self._deadline: Deadline | None = deadline
         self._bytes_left: int | None = None
-        self._ended = False
+        self.ended = False
         self.address = address
         self.port = port
         self.bytes_in = 0
@@ -78,7 +78,7 @@ class Connection(io.RawIOBase):
             count = self._sock.recv_into(buffer)
         except TimeoutError as exc:
             raise DeadlinePassed(f"{self.address} had not sent everything by the deadline") from exc
-        self._ended = count == 0
+        self.ended = count == 0
         self.bytes_in += count
         if self._bytes_left is not None:
             self._bytes_left -= count
@@ -102,7 +102,7 @@ class Connection(io.RawIOBase):
         """
         self._deadline = None
         try:
-            return reader.peek(1) == b"" and not self._ended
+            return reader.peek(1) == b"" and not self.ended
         except (OSError, ValueError):
             return False
 
@@ -112,7 +112,7 @@ class Connection(io.RawIOBase):
             count = self._sock.recv_into(buffer)
         except (BlockingIOError, ssl.SSLWantReadError):
             return None
-        self._ended = count == 0
+        self.ended = count == 0
         return count
 
     def close(self) -> None:
