@@ -272,6 +272,22 @@ def test_tcp_that_fails_is_no_denial(bytes_over_tcp: bytes) -> None:
         assert readings(engine(server), FREE, timeout_s=1) == [Delegation.TIMEOUT]
 
 
+def test_a_tcp_reply_with_another_id_is_no_denial() -> None:
+    def truncated(query: dns.message.Message) -> Reply:
+        made = reply(query)
+        made.flags |= dns.flags.TC
+        return made
+
+    def answer_tcp(query: dns.message.Message) -> Reply:
+        made = reply(query, rcode=dns.rcode.NXDOMAIN)
+        made.id ^= 1
+        return made
+
+    with serving(no_wildcard(truncated), answer_tcp=answer_tcp) as server:
+        assert readings(engine(server), FREE, timeout_s=1) == [Delegation.TIMEOUT]
+        assert ("tcp", "free.test", "NS") in server.asked
+
+
 def test_a_server_older_than_edns_is_asked_without() -> None:
     def answer(query: dns.message.Message) -> Reply:
         if query.edns >= 0:

@@ -21,8 +21,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domainwatch.adapters.guard import AllowedNetworks
-from domainwatch.adapters.http import GuardedHttp, retry_after_s
-from domainwatch.adapters.sockets import Resolve, system_addresses
+from domainwatch.adapters.http import GuardedHttp, _Decoder, _Line, _Target, retry_after_s
+from domainwatch.adapters.sockets import Connection, Deadline, Resolve, system_addresses
 from domainwatch.errors import (
     AddressForbidden,
     DeadlinePassed,
@@ -453,6 +453,12 @@ def test_a_gzip_bomb_is_refused_or_cut() -> None:
     assert fetch(once(bomb), truncate=True).body == bytes(100_000)
 
 
+def test_a_decoder_never_gives_more_than_asked_for() -> None:
+    """Not even for a moment: what a bomb would unfold to is never in memory."""
+    for coding, bomb in (("gzip", gzip.compress(bytes(10_000_000))), ("deflate", zlib.compress(bytes(10_000_000)))):
+        assert len(_Decoder(coding).decoded(bomb, 100)) == 100
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -482,9 +488,6 @@ def test_no_bytes_make_it_raise_another_error(data: bytes) -> None:
     adapter = GuardedHttp(resolve=resolve, allowed=ALLOWED)
     near, far = socket.socketpair()
     with near, far:
-        from domainwatch.adapters.http import _Line, _Target
-        from domainwatch.adapters.sockets import Connection, Deadline
-
         far.sendall(b"HTTP/1.1 200 OK\r\n" + data)
         far.shutdown(socket.SHUT_WR)
         line = _Line(Connection(near, Deadline(1), address="127.0.0.1", port=1))
@@ -581,11 +584,20 @@ def test_a_post_is_never_sent_twice(http: GuardedHttp) -> None:
         assert requests == [1, 1]
 
 
-def test_a_reply_that_broke_off_is_not_asked_for_again(http: GuardedHttp) -> None:
-    with talking(replying(ok(), b"HTTP/1.1 200 OK\r\nContent-Le")) as server:
+@pytest.mark.parametrize("end", [Peer.reset, lambda peer: None], ids=["reset", "closed"])
+def test_a_reply_that_broke_off_is_not_asked_for_again(http: GuardedHttp, end: Talk) -> None:
+    def talk(peer: Peer) -> None:
+        peer.read_until(b"\r\n\r\n")
+        peer.send(ok())
+        peer.read_until(b"\r\n\r\n")
+        peer.send(b"HTTP/1.1 404 Not Found\r\nContent-Ty")
+        time.sleep(0.02)
+        end(peer)
+
+    with talking(talk) as server:
         get(http, server)
         with pytest.raises(TryLater):
-            http.fetch(f"http://{server.text}/", timeout_s=0.3, max_bytes=10)
+            get(http, server)
         assert server.connections == 1
 
 
@@ -611,8 +623,9 @@ def test_stray_bytes_never_become_the_next_reply(http: GuardedHttp) -> None:
             http.close()
 
 
-def test_a_truncated_body_does_not_leave_its_rest_to_the_next(http: GuardedHttp) -> None:
-    with talking(replying(ok(b"x" * 5000))) as server:
+@pytest.mark.parametrize("sent_bytes", [5000, 200], ids=["all there", "the rest later"])
+def test_a_truncated_body_does_not_leave_its_rest_to_the_next(http: GuardedHttp, sent_bytes: int) -> None:
+    with talking(replying(ok(b"x" * 5000)[:sent_bytes])) as server:
         for _ in range(2):
             reply = http.fetch(f"http://{server.text}/", timeout_s=2, max_bytes=10, truncate=True)
             assert reply.body == b"x" * 10

@@ -367,7 +367,7 @@ class _Loop:
                 self._go_on(task, [asked.answer or _Answer() for asked in task.asked])
 
     def _give_up(self) -> None:
-        """Past the deadline: open questions get what is known, and so does what their tasks ask on; each course is short."""
+        """Past the deadline: open questions get what is known, and so do those their tasks still come up with."""
         while self._open:
             question = next(iter(self._open))
             self._end(question, question.fallback, question.fallback_server)
