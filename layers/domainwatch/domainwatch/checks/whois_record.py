@@ -39,8 +39,8 @@ def _status_of(value: str) -> str:
 
 @dataclass(slots=True)
 class Record:
-    """What the fields of a text come to. `points` counts the kinds of fields only a registered name has; `other` is another
-    name it is about; `unclear` that it is about one in letters that may be this name's, badly encoded.
+    """What the fields of a text come to. `points` counts the kinds of fields only a registered name has; `other` is
+    another name it is about; `unclear` that it is about one in letters that may be this name's, badly encoded.
     """
 
     own: bool = False

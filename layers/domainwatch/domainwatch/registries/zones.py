@@ -203,6 +203,11 @@ def host_port(text: str, default_port: int) -> str | None:
     host = host.strip("[]").rstrip(".")
     if not port.isascii() or not port.isdigit() or not 0 < int(port[:6]) < 65536:
         return None
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode("ascii")
+        except UnicodeError:
+            return None
     if not host or len(host) > 253 or not all(char.isalnum() or char in ".-_:" for char in host):
         return None
     return f"[{host}]:{int(port)}" if ":" in host else f"{host}:{int(port)}"
@@ -344,7 +349,7 @@ class _Fields:
         if value is None:
             return None
         try:
-            known = isinstance(value, str) and isinstance(b"".decode(value), str)
+            known = isinstance(value, str) and bool("a".encode(value))
         except (LookupError, ValueError):
             known = False
         if not known:

@@ -1,0 +1,118 @@
+"""The RDAP reader: what each reply says of the name, and that no body can hurt it."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import idna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domainwatch.checks import rdap_reader
+from domainwatch.checks.answer import Answer
+from domainwatch.findings import Reading
+from domainwatch.names import Name
+from domainwatch.phases import phase_of
+from domainwatch.ports import HttpReply
+
+CASES = sorted((Path(__file__).parents[2] / "cases" / "rdap").glob("*.json"))
+NAME = Name(text="palmbay.com", suffix="com")
+RDAP = {"content-type": "application/rdap+json"}
+
+
+def asked(text: str) -> Name:
+    a_label = text if text.isascii() else idna.encode(text).decode()
+    return Name(text=a_label, suffix=a_label.partition(".")[2])
+
+
+def reply(status: int, body: bytes, headers: dict[str, str] | None = None) -> HttpReply:
+    return HttpReply(status=status, headers=headers or {}, body=body, url="https://rdap.test/")
+
+
+@pytest.mark.parametrize("path", CASES, ids=[path.stem for path in CASES])
+def test_case(path: Path) -> None:
+    case = json.loads(path.read_text(encoding="utf-8"))
+    body = case["body"] if isinstance(case["body"], str) else json.dumps(case["body"])
+    headers = {**case["headers"], **({"content-type": case["content_type"]} if case["content_type"] else {})}
+    answer = rdap_reader.read(reply(case["status"], body.encode(), headers), asked(case["name"]))
+    assert said(answer, case["want"]) == case["want"]
+
+
+def said(answer: Answer, want: dict[str, Any]) -> dict[str, Any]:
+    facts = answer.facts
+    dates = {"created": facts.created_at, "updated": facts.updated_at, "expires": facts.expires_at}
+    found: dict[str, Any] = {
+        "reading": answer.reading.value,
+        "reason": answer.reason,
+        "registrar": facts.registrar,
+        "statuses": list(facts.statuses),
+        "nameservers": list(facts.nameservers),
+        "dnssec": facts.dnssec,
+        "retry_after_s": answer.retry_after_s,
+        "phase": phase_of(facts, now=datetime(2020, 1, 1, tzinfo=UTC), delegated=False).value,
+        **{key: at.isoformat() if at else None for key, at in dates.items()},
+    }
+    return {key: found[key] for key in want}
+
+
+@pytest.mark.parametrize("status", [200, 404])
+@pytest.mark.parametrize("bomb", [b"[" * 200_000, b'{"a":' * 200_000, b'{"entities":[' * 100_000 + b"]}" * 100_000])
+def test_a_depth_bomb_is_no_answer(status: int, bomb: bytes) -> None:
+    assert rdap_reader.read(reply(status, bomb, RDAP), NAME).reading is Reading.NO_ANSWER
+
+
+def test_a_retry_after_date_counts_from_the_clock_when_there_is_one() -> None:
+    headers = {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}
+    answer = rdap_reader.read(reply(503, b"", headers), NAME, now=datetime(2026, 10, 21, 7, 27, tzinfo=UTC))
+    assert answer.retry_after_s == 60.0
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["palmbay.com", "free"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "objectClassName",
+                    "ldhName",
+                    "status",
+                    "events",
+                    "entities",
+                    "roles",
+                    "vcardArray",
+                    "errorCode",
+                    "title",
+                ]
+            )
+            | st.sampled_from(
+                ["notices", "description", "nameservers", "secureDNS", "eventDate", "eventAction", "rdapConformance"]
+            ),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=30,
+)
+
+
+@given(st.sampled_from([200, 404, 429, 500, 301]), JSON)
+def test_no_json_raises(status: int, body: Any) -> None:
+    answer = rdap_reader.read(reply(status, json.dumps(body).encode(), RDAP), NAME)
+    assert answer.reason
+    if answer.reading is Reading.NOT_FOUND:
+        assert isinstance(body, dict)
+
+
+@given(st.sampled_from([200, 404]), st.binary(max_size=300), st.text(max_size=40), st.text(max_size=40))
+def test_no_bytes_raise(status: int, body: bytes, content_type: str, retry_after: str) -> None:
+    headers = {"content-type": content_type, "retry-after": retry_after}
+    rdap_reader.read(reply(status, body, headers), NAME)
+    rdap_reader.read(reply(429, body, headers), NAME)
