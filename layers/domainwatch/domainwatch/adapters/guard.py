@@ -4,6 +4,7 @@ The table is our own, because Python's `is_private` and `is_global` differ betwe
 6to4 and multicast through. Source: IANA's special-purpose address registries (RFC 6890) and the RFCs named at each row.
 """
 
+import functools
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -176,6 +177,7 @@ def _entry(text: str) -> _Entry:
     return _Entry(network=parsed, port=int(port) if colon else None)
 
 
+@functools.lru_cache(maxsize=1024)
 def _parsed(text: str) -> _Address | None:
     if "%" in text or not text.isascii():
         return None
