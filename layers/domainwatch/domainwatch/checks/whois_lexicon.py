@@ -211,27 +211,51 @@ BEING = _set(
 )
 VOCABULARY = FILLER | DENIALS | BEING
 REGISTER_WORDS = _set("database db nic register registry system whois")
-# What registries say in words of their own. Starts of a statement, the name as `<n>`.
+# What registries say in words of their own, the name as `<n>`: starts of a statement.
 DENIAL_PHRASES = _list(
-    "<n> is free|<n> is available|domain <n> is available|domain <n> is free|"
-    "domain name <n> is available|the domain <n> is available|the domain name <n> is available|"
-    "this domain is available for|this domain name is available for|domain is available for|"
-    "domain name is available for|<n> no existe|<n> not registered|available yes|"
-    "no information available about domain name <n>|no information about domain|"
-    "invalid query or domain name not known|this domain is not available in our whois database|"
+    "<n> no existe|<n> not registered|no information available about domain name <n>|"
+    "no information about domain|invalid query or domain name not known|"
+    "this domain is not available in our whois database|"
     "we do not have an entry in our database matching your query|"
     "above domain name is not registered to krnic|"
     "the requested domain was not found in the registry or registrar|the queried object does not exist|"
     "not registered the domain you have requested|el dominio no se encuentra registrado|"
     "el dominio <n> no se encuentra registrado|no se encontro el objeto|no_se_encontro_el_objeto|"
-    "object_not_found|dominio no registrado|dominio no encontrado|dominio disponible|dominio inexistente|"
+    "object_not_found|dominio no registrado|dominio no encontrado|dominio inexistente|"
     "domínio inexistente|nao foram encontrados registros|nincs talalat|nincs találat|"
-    "aucun enregistrement trouvé|aucun résultat|nom de domaine libre|le nom de domaine <n> est libre|"
-    "domaine inconnu|상기 도메인이름은 등록되어 있지 않습니다|domain status available|status available|"
-    "status free|domain unknown|no records matching <n>|no such domain|such a domain does not exist|"
-    "is available for purchase"
+    "aucun enregistrement trouvé|aucun résultat|domaine inconnu|상기 도메인이름은 등록되어 있지 않습니다|"
+    "no records matching <n>|no such domain|such a domain does not exist"
 )
-WHOLE_DENIALS = frozenset(_list("<n> available|<n> free|available|free|notfound"))
+# Whole statements: with one word more they would say something else (`available for backorder`).
+WHOLE_DENIALS = frozenset(
+    _list(
+        "available|free|notfound|available yes|status available|status free|domain status available|"
+        "domain status free|domain unknown|dominio disponible|nom de domaine libre|"
+        "le nom de domaine <n> est libre|le nom de domaine est libre"
+    )
+)
+# Whole denials that could be said of anything, so the name must be named somewhere.
+NAMELESS = frozenset(
+    _list("available|free|available yes|status available|status free|domain status available|domain status free")
+)
+# What is left of a statement without its subject (`the domain <n> …`).
+SUBJECT_WORDS = _set("this the domain name domainname object <n>")
+FREE_PREDICATES = frozenset(
+    _list(
+        "is free|is available|free|available|is available for registration|is available for purchase|"
+        "is available to register|is free for registration|is available for registration please visit|"
+        "is available for registration please see"
+    )
+)
+# Words of trouble: a short line with one of them, that is no part of terms, makes a denial beside it worth nothing.
+TROUBLE = _set(
+    "limit exceed exceeds exceeded exceeding denied denial refused rejected blocked banned blacklisted "
+    "blacklist quota throttled throttling overload overloaded busy failed failure fails timeout timed wait waiting "
+    "retry later again unavailable abort aborted offline suspended disabled forbidden unauthorized unauthorised captcha "
+    "excessive maximum too"
+)
+# What answers on port 43 and is no WHOIS server: web servers, proxies.
+NOT_WHOIS = ("http/1.", "http/2", "<!doctype", "<html", "<?xml", "<head", "<body", "{")
 THROTTLE_MARKS = _list(
     "quota|limit exceeded|limit has been|limit reached|been exceeded|exceeded the|exceeded your|too many|"
     "rate limit exceeded|throttled|requests per|request per|queries per|per second allowed|"

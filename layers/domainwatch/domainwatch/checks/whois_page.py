@@ -154,7 +154,7 @@ def _split_label(body: str) -> tuple[str, str]:
         first, *more = label.split()
         if not clock and any(char.isalpha() for char in label) and not (more and is_host(first.lower())):
             return label, body[at + 1 :].strip(" \t:")
-    for gap in ("\t", "  "):  # `Domain-name         plac.sk`
+    for gap in ("\t", "   "):  # `Domain-name         plac.sk`
         head, found, rest = body[:_MAX_LINE_CHARS].partition(gap)
         if found and len(head) < _MAX_LABEL_CHARS and plain(head) in lexicon.LABELS:
             return head, rest.strip()

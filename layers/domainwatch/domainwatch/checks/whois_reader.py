@@ -47,7 +47,9 @@ def read(text: str, name: Name, *, complete: bool = True) -> Answer:
 
 
 def _refusal(page: Page, statements: list["_Statement"]) -> Answer | None:
-    """Throttled, broken, or a server of other zones."""
+    """No WHOIS server, throttled, broken, or a server of other zones."""
+    if page.lines and page.lines[0].raw.strip().lower().startswith(lexicon.NOT_WHOIS):
+        return _no_answer("not_whois", page.text)
     for reason, marks in (("rate_limited", lexicon.THROTTLE_MARKS), ("service_error", lexicon.BROKEN_MARKS)):
         for statement in statements:
             if any(mark in statement.text for mark in marks):
@@ -70,11 +72,17 @@ def _denial(page: Page, record: Record, statements: list["_Statement"]) -> Answe
     if record.other or record.unclear or any(statement.names_other for statement in denials):
         return _no_answer("other_name", page.text)
     denied = [statement for statement in denials if not statement.tail or _OWN in statement.words]
-    if denied and record.status in {Status.NONE, Status.FREE}:
-        return Answer(reading=Reading.NOT_FOUND, reason="not_found", evidence=denied[0].raw)
-    if record.status is Status.FREE and not record.points:
-        return Answer(reading=Reading.NOT_FOUND, reason="not_found", evidence=record.evidence)
-    return _no_answer("contradictory" if record.status is Status.FREE else "unrecognised", page.text)
+    named = record.own or any(_OWN in statement.words for statement in statements)
+    if not named:
+        denied = [statement for statement in denied if statement.text not in lexicon.NAMELESS]
+    if not denied and not (record.status is Status.FREE and named):
+        return _no_answer("unrecognised", page.text)
+    if record.registered_points or record.status not in {Status.NONE, Status.FREE}:
+        return _no_answer("contradictory", page.text)
+    if any(_troubled(statement) for statement in statements):
+        return _no_answer("doubtful", page.text)
+    evidence = denied[0].raw if denied else record.evidence
+    return Answer(reading=Reading.NOT_FOUND, reason="not_found", evidence=evidence)
 
 
 def _no_answer(reason: str, evidence: str) -> Answer:
@@ -101,13 +109,14 @@ _EDGES = "\"'`´‘’“”«»()[]<>{}.,:;!?*=-–—|/"
 @dataclass(frozen=True, slots=True)
 class _Statement:
     """One line that may decide: its words with the name as `<n>` and any other name as `<o>`. `tail` marks the end of
-    a wrapped sentence, whose words alone mean nothing.
+    a wrapped sentence, whose words alone mean nothing; `alone` a line with nothing right above or below it.
     """
 
     raw: str
     words: tuple[str, ...]
     text: str
     tail: bool
+    alone: bool
 
     @property
     def names_other(self) -> bool:
@@ -116,8 +125,9 @@ class _Statement:
 
 def _statements(page: Page) -> Iterator[_Statement]:
     unfinished = 0  # length of the line before, when it left a sentence open
-    for line in page.lines:
+    for line, following in zip(page.lines, [*page.lines[1:], None], strict=False):
         body = line.body
+        alone = line.after_gap and (following is None or following.after_gap)
         count = body.count(" ") + 1
         tail = bool(unfinished) and not line.after_gap and (body[:1].islower() or unfinished >= 70)
         open_ended = body[-1] not in ".:!?;)]\"'" and count >= 5
@@ -127,7 +137,7 @@ def _statements(page: Page) -> Iterator[_Statement]:
         for sentence in _sentences(body):
             words = tuple(_words(sentence, page))
             if words:
-                yield _Statement(line.raw.strip(), words, " ".join(words), tail)
+                yield _Statement(line.raw.strip(), words, " ".join(words), tail, alone)
 
 
 def _sentences(body: str) -> list[str]:
@@ -186,12 +196,34 @@ def _denies(statement: _Statement) -> bool:
     text = statement.text.replace(_OTHER, _OWN)
     if text in lexicon.WHOLE_DENIALS or text.startswith(lexicon.DENIAL_PHRASES):
         return True
+    if _predicate(text) in lexicon.FREE_PREDICATES:
+        return True
     words = [
-        word for word in _without_the_database(statement.words) if word not in {_OWN, _OTHER} and not word.isdigit()
+        word for word in _without_the_database(statement.words) if word not in {_OWN, _OTHER} and not _is_code(word)
     ]
     if lexicon.DENIALS.isdisjoint(words) or lexicon.BEING.isdisjoint(words):
         return False
     return all(word in lexicon.VOCABULARY for word in words)
+
+
+def _is_code(word: str) -> bool:
+    """A WHOIS server's own number, as in `ERROR:101`; those of HTTP's errors are a web server's."""
+    return word.isdigit() and not (len(word) == 3 and word[0] in "45")
+
+
+def _predicate(text: str) -> str:
+    words = text.split()
+    while words and words[0] in lexicon.SUBJECT_WORDS:
+        words.pop(0)
+    return " ".join(words)
+
+
+def _troubled(statement: _Statement) -> bool:
+    """A short line of trouble that stands by itself, as terms do not."""
+    words = statement.words
+    if len(words) > 12 or not statement.alone or lexicon.TROUBLE.isdisjoint(words):
+        return False
+    return lexicon.OF_TERMS.isdisjoint(words) and not _denies(statement)
 
 
 def _without_the_database(words: tuple[str, ...]) -> Iterator[str]:

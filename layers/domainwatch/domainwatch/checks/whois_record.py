@@ -39,14 +39,16 @@ def _status_of(value: str) -> str:
 
 @dataclass(slots=True)
 class Record:
-    """What the fields of a text come to. `points` counts the kinds of fields only a registered name has; `other` is
-    another name it is about; `unclear` that it is about one in letters that may be this name's, badly encoded.
+    """What the fields of a text come to. `points` counts the kinds of fields that records have, `registered_points`
+    those of them that no other page has; `other` is another name it is about; `unclear` that it is about one in
+    letters that may be this name's, badly encoded.
     """
 
     own: bool = False
     other: str = ""
     unclear: bool = False
     points: int = 0
+    registered_points: int = 0
     status: str = Status.NONE
     facts: Facts = field(default_factory=Facts)
     referral: str | None = None
@@ -164,7 +166,7 @@ class _Collector:
             self._server(parts[1] if parts[0] == "-" and len(parts) > 1 else parts[0])
         elif section == "status":
             self._status(value)
-        elif section == "registrar":
+        elif section == "registrar" and len(parts) <= 12:
             self._keep("registrar", 0, value)
         elif section in _DATES:
             self._date(section, 0, value)
@@ -321,7 +323,7 @@ def _section_of(label: str, found: tuple[str, int] | None) -> str:
         "ns",
     }:
         return "nameserver"
-    if label.startswith(("registrar", "current registrar", "sponsoring registrar", "registered by")):
+    if f"{label} ".startswith(("registrar ", "current registrar ", "sponsoring registrar ", "registered by ")):
         return "contact" if "contact" in label else "registrar"
     if label in {"relevant dates", "dates", "important dates", "domain dates"}:
         return "dates"
@@ -352,6 +354,7 @@ def record_of(page: Page) -> Record:
         other="" if walk.own else walk.other,
         unclear=walk.unclear and not walk.own,
         points=len(kinds),
+        registered_points=len(kinds & {"registrar", "created", "expires", "nameserver", "id"}),
         status=status,
         facts=_facts(values, dates, walk),
         referral=_referral(values.get("referral")),
