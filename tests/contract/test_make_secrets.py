@@ -11,9 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import boto3
-import make_secrets
 import pytest
 from moto import mock_aws
+
+import make_secrets
 
 CONTEXT = SimpleNamespace(log_stream_name="stream-1")
 
