@@ -146,7 +146,8 @@ class ListState:
     `fetched_at` is the last good answer, `tried_at` the last attempt; `error` {reason, message, at} what was wrong with
     it, `failures` how many failed in a row. `held` {reason, would_remove, digest, since} is a removal that waits for a
     second word. `names_count` are the names watched because of the list. `run_since` is when a run began that is not
-    done, and `pending_shards` how many shards it has left.
+    done, and `pending_shards` how many shards it has left. In `open_shards` the store may differ from what their
+    digests say: they were being changed, or have removals that wait.
     """
 
     tried_at: datetime | None = None
@@ -162,6 +163,7 @@ class ListState:
     failures: int = 0
     names_count: int = 0
     pending_shards: int = 0
+    open_shards: list[int] = field(default_factory=list)
     etag: str = ""
     body_digest: str = ""
 
@@ -181,6 +183,7 @@ class ListState:
             "failures": self.failures,
             "names_count": self.names_count,
             "pending_shards": self.pending_shards,
+            "open_shards": self.open_shards,
             "etag": self.etag,
             "body_digest": self.body_digest,
         }
@@ -203,6 +206,7 @@ def list_state(documents: Documents) -> ListState:
         failures=int(stored.get("failures", 0)),
         names_count=int(stored.get("names_count", 0)),
         pending_shards=int(stored.get("pending_shards", 0)),
+        open_shards=[int(shard) for shard in stored.get("open_shards", [])],
         etag=str(stored.get("etag", "")),
         body_digest=str(stored.get("body_digest", "")),
     )
@@ -282,12 +286,13 @@ class _Diff:
 
 @dataclass(slots=True, kw_only=True)
 class _Done:
-    """What applying the differences did."""
+    """What applying the differences did; `shards` are as the list wants them now."""
 
     added: int = 0
     removed: int = 0
     queued: int = 0
     reprioritised: int = 0
+    shards: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -435,14 +440,16 @@ class Watchlist:
             for sk, body in self.documents.read_all("list").items()
             if sk.startswith("shard#")
         }
+        still_open = set(state.open_shards)
         changed = [
             shard
-            for shard in sorted(stored.keys() | wanted.digests.keys())
-            if (stored.get(shard) or {}).get("digest", "") != wanted.digests.get(shard, "")
+            for shard in sorted(still_open | stored.keys() | wanted.digests.keys())
+            if shard in still_open or (stored.get(shard) or {}).get("digest", "") != wanted.digests.get(shard, "")
         ]
         redo_since = state.run_since
-        if changed and state.run_since is None:
-            state.run_since = self.now()
+        if changed:
+            # Known before anything is changed, so that a run that dies halfway leaves no shard that looks done.
+            state.run_since, state.open_shards = state.run_since or self.now(), changed
             self._write_state(state)
         diffs: list[_Diff] = []
         for shard in changed:
@@ -457,6 +464,7 @@ class Watchlist:
         done = _Done()
         left = len(changed) - len(diffs)
         left += self._enter(diffs, wanted, done, remaining_s, may_remove=whole and held is None)
+        state.open_shards = [shard for shard in changed if shard not in done.shards]
         state.names_count = max(0, known + done.added - done.removed)
         state.pending_shards = left
         # While a confirmed removal is not through, what was confirmed stays known.
@@ -580,6 +588,7 @@ class Watchlist:
                 "names": len(wanted.by_shard.get(diff.shard, {})),
             }
             self.documents.write("list", f"shard#{diff.shard}", body)
+            done.shards.add(diff.shard)
 
     # --- documents ----------------------------------------------------------------------------------------------------
 
