@@ -14,8 +14,9 @@ from tools.environments import Problem
 
 LOOPBACK = "127.0.0.1"
 POLL_S = 0.05
-# The emulator writes its state when it is told to stop.
-GRACE_S = 8.0
+# At the end nothing is worth waiting for; before it, the emulator is given time to write down its state.
+LAST_GRACE_S = 3.0
+GRACE_S = 30.0
 TAIL_LINES = 12
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -66,7 +67,7 @@ class Processes:
         try:
             status = started.process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            self._stop(started)
+            self._stop(started, grace_s=LAST_GRACE_S)
             raise Problem(f"{started.what} took longer than {timeout_s:.0f} s. Its log: {started.log}") from None
         if status:
             raise Problem(f"{started.what} failed ({status}). Its log: {started.log}\n{started.tail()}")
@@ -90,24 +91,24 @@ class Processes:
     def stop(self, started: Started) -> None:
         """One of them, before the end."""
         self._started.remove(started)
-        self._stop(started)
+        self._stop(started, grace_s=GRACE_S)
 
     def stop_all(self) -> None:
         """Politely, then not. A second Ctrl-C must not leave anything behind, so signals are held off meanwhile."""
         held = {number: signal.signal(number, signal.SIG_IGN) for number in ENDINGS}
         try:
             while self._started:
-                self._stop(self._started.pop())
+                self._stop(self._started.pop(), grace_s=LAST_GRACE_S)
         finally:
             for number, handler in held.items():
                 signal.signal(number, handler)
 
-    def _stop(self, started: Started) -> None:
+    def _stop(self, started: Started, *, grace_s: float) -> None:
         """The whole group, also when its leader is already gone: workers may have outlived it."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(started.process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            started.process.wait(GRACE_S)
+            started.process.wait(grace_s)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(started.process.pid, signal.SIGKILL)
         started.process.wait()
