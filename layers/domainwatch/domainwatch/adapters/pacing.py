@@ -2,8 +2,8 @@
 
 One item per service says when its next slot is free. A lease is one conditional UpdateItem that moves this moment
 forward by k slots and takes k from the day's quota; what was gained belongs to one worker alone. While a service is
-busy the update is an addition under conditions on ranges, so that a hundred workers at once all get theirs; otherwise it
-depends on the very state that was read, and whoever loses reads again.
+busy the update is an addition under conditions on ranges, so that a hundred workers at once all get theirs; otherwise
+it depends on the very state that was read, and whoever loses reads again.
 """
 
 import math

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
+
 from domainwatch.errors import BadSettings, TryLater
 
 KEPT_S = 60.0
