@@ -141,7 +141,7 @@ def _hosts(body: str) -> list[str]:
         word
         for word in words
         if "." in word.lstrip(".") == word
-        and not {"@", "/"}.intersection(word)
+        and not {"@", "/", ","}.intersection(word)
         and not word.startswith(("www.", "whois."))
     ]
 

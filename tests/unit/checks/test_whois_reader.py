@@ -99,6 +99,38 @@ DENIALS = [
     'Sorry, but domain: "{name}", not found in database',
     "domain_name: {name}\nquery_status: 220 Available",
     "Available\nDomain: {name}",
+    "Domain unknown",
+    "{name} was not found in our database",
+    "Domain Status: Not Registered\nDomain Name: {name}",
+    "There is no entry for {name} in the registry",
+    "No registration found for {name}",
+    "No information was found matching that query.",
+    "The domain name you are looking for does not exist",
+    "Registration information does not exist",
+    "No entries found in the NASK database.",
+    "El dominio {name} no existe",
+    "Le domaine {name} n'existe pas",
+    "Der Domainname {name} ist nicht registriert",
+    "domena {name} nie istnieje",
+]
+NO_DENIALS = [
+    "Name server not found",
+    "Registrant: not found",
+    "No registrar found",
+    "no user found",
+    "You are not a registered user",
+    "unknown command",
+    "unknown query",
+    "No match for your IP",
+    "palmbay.example: found no error",
+    "Record not found in cache, try again",
+    "no data",
+    "not known",
+    "nothing",
+    "None",
+    "palmbay.example is not available",
+    "palmbay.example is registered",
+    "No whois server is known for this kind of object.",
 ]
 REFUSALS = [
     "Too many requests...",
@@ -111,6 +143,10 @@ REFUSALS = [
     "Requests of this client are not permitted.",
     "TLD is not supported.",
     "% Excessive querying, grace period of 30 seconds.",
+    "Number of queries exceeded",
+    "queried interval is too short.",
+    "BLACKLISTED: You have exceeded the query limit for your network and have been blacklisted.",
+    "Your connection limit exceeded. Please slow down and try again later.",
 ]
 
 
@@ -123,6 +159,11 @@ def test_a_denial_of_this_name_is_not_found(text: str) -> None:
 def test_a_denial_of_another_name_is_not(text: str) -> None:
     answer = whois_reader.read(text.format(name="coconut.example"), NAME)
     assert answer.reading is Reading.NO_ANSWER
+
+
+@pytest.mark.parametrize("text", NO_DENIALS)
+def test_what_denies_something_else_is_no_denial_of_the_name(text: str) -> None:
+    assert whois_reader.read(text, NAME).reading is not Reading.NOT_FOUND
 
 
 @pytest.mark.parametrize("refusal", REFUSALS)

@@ -24,7 +24,7 @@ LABELS = {
             0,
             "domain name|domain|domainname|query|domain name ace|ascii|ace|nom de domaine|nome de dominio|"
             "nome de domínio|nombre de dominio|dominio|domínio|domeinnaam|complete domain name|도메인이름|"
-            "ドメイン名|domain object|fqdn|domain name utf8|domaine|domena|nazwa domeny|alan adi",
+            "ドメイン名|domain object|object|fqdn|domain name utf8|domaine|domena|nazwa domeny|alan adi",
         ),
         (
             "id",
@@ -194,22 +194,26 @@ TAKEN_STATUS = _list(
     "released|expired|locked|published|prohibited|transfer|renew|delete|busy|assigned|grace|activo|actif|"
     "aktiv|paid|in zone|onhold|deactivated|ativo|registrado|in use|live|failed|verified|200 |210 "
 )
+# A denial is a statement of these words alone: one that denies, one of being, and something that is or is not there.
+DENIALS = _set("no not nothing none isn't doesn't hasn't wasn't")
+FINDING = _set("found find match matches matching matched")
+BEING = _set("exist exists existing registered registred known") | FINDING
+SUBJECTS_OF_DENIAL = _set(
+    "<n> such domain domains name names domainname object objects entry entries record records data "
+    "information info "
+    "registration result results key"
+)
+ENTRIES = _set("entry entries record records")
 FILLER = _set(
-    "a above all an and any are as at be been being but by checked code could criteria current currently "
-    "data database dear did do does domain domainname domains entries entry error following for from had "
-    "has have hello i in info information is it its key look looked lookup name names object objects of "
-    "on our please queried queries query record records register registry request requested requests "
-    "result results return returned returns search searched searching selected sorry source sources "
-    "status such that the there these this to type unfortunately up user was we were whois with within "
-    "yet you your"
+    "the a an this that your you we our i of for to in on at by with from and is are was were be "
+    "been being has have had "
+    "do does did it its there any all database registry whois register request requested query "
+    "queried search searched "
+    "searching looking return returned returns selected source sources sorry but please code status "
+    "currently current "
+    "yet lookup look looked up within as criteria could these above unfortunately"
 )
-DENIALS = _set("doesn't hasn't isn't no none nonexistent not nothing unknown wasn't")
-BEING = _set(
-    "data entries entry exist existing exists find found known match matched matches matching none "
-    "nonexistent nothing object objects record records registered registration result results such "
-    "unknown"
-)
-VOCABULARY = FILLER | DENIALS | BEING
+VOCABULARY = FILLER | DENIALS | BEING | SUBJECTS_OF_DENIAL
 REGISTER_WORDS = _set("database db nic register registry system whois")
 # What registries say in words of their own, the name as `<n>`: starts of a statement.
 DENIAL_PHRASES = _list(
@@ -230,7 +234,8 @@ DENIAL_PHRASES = _list(
 WHOLE_DENIALS = frozenset(
     _list(
         "available|free|notfound|available yes|status available|status free|domain status available|"
-        "domain status free|domain unknown|dominio disponible|nom de domaine libre|"
+        "domain status free|domain unknown|unknown domain|domain name unknown|<n> unknown|"
+        "dominio disponible|nom de domaine libre|"
         "le nom de domaine <n> est libre|le nom de domaine est libre"
     )
 )
@@ -239,10 +244,15 @@ NAMELESS = frozenset(
     _list("available|free|available yes|status available|status free|domain status available|domain status free")
 )
 # What is left of a statement without its subject (`the domain <n> …`).
-SUBJECT_WORDS = _set("this the domain name domainname object <n>")
+SUBJECT_WORDS = _set(
+    "this the domain name domainname object <n> le la el der die o nom de domaine dominio domínio domena domeny"
+)
 FREE_PREDICATES = frozenset(
     _list(
         "is free|is available|free|available|is available for registration|is available for purchase|"
+        "n'existe pas|n’existe pas|no existe|não existe|nao existe|nie istnieje|nu exista|existiert nicht|"
+        "ist nicht registriert|nicht gefunden|não encontrado|nao encontrado|no encontrado|ei löytynyt|ingen träff|"
+        "tidak ditemukan|niet gevonden|is niet geregistreerd|non esiste|non trovato|"
         "is available to register|is free for registration|is available for registration please visit|"
         "is available for registration please see"
     )
@@ -251,13 +261,16 @@ FREE_PREDICATES = frozenset(
 TROUBLE = _set(
     "limit exceed exceeds exceeded exceeding denied denial refused rejected blocked banned blacklisted "
     "blacklist quota throttled throttling overload overloaded busy failed failure fails timeout timed wait waiting "
-    "retry later again unavailable abort aborted offline suspended disabled forbidden unauthorized unauthorised captcha "
-    "excessive maximum too"
+    "retry later again unavailable abort aborted offline suspended disabled forbidden unauthorized unauthorised "
+    "captcha excessive maximum too"
 )
+# First labels of what are a registry's own hosts, not names somebody asked about.
+HOST_LABELS = _set("www whois nic rdap registry help register info dns das")
 # What answers on port 43 and is no WHOIS server: web servers, proxies.
 NOT_WHOIS = ("http/1.", "http/2", "<!doctype", "<html", "<?xml", "<head", "<body", "{")
 THROTTLE_MARKS = _list(
-    "quota|limit exceeded|limit has been|limit reached|been exceeded|exceeded the|exceeded your|too many|"
+    "quota|limit exceeded|too short|too frequent|too often|excede el|excedido|limit has been|"
+    "limit reached|been exceeded|exceeded the|exceeded your|too many|"
     "rate limit exceeded|throttled|requests per|request per|queries per|per second allowed|"
     "maximum number of|number of allowed queries|excessive querying|been blacklisted|is blacklisted|"
     "are blacklisted|been banned|grace period wait|slow down|access control limit|"

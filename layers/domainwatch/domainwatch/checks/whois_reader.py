@@ -54,6 +54,9 @@ def _refusal(page: Page, statements: list["_Statement"]) -> Answer | None:
         for statement in statements:
             if any(mark in statement.text for mark in marks):
                 return _no_answer(reason, statement.raw)
+    for statement in statements:
+        if statement.words[-1] == "exceeded" and len(statement.words) <= 6 and not statement.tail:
+            return _no_answer("rate_limited", statement.raw)
     foreign = _foreign_zone(page)
     return None if foreign is None else _no_answer("foreign_registry", foreign)
 
@@ -73,6 +76,8 @@ def _denial(page: Page, record: Record, statements: list["_Statement"]) -> Answe
         return _no_answer("other_name", page.text)
     denied = [statement for statement in denials if not statement.tail or _OWN in statement.words]
     named = record.own or any(_OWN in statement.words for statement in statements)
+    if not named and _names_a_sibling(page):
+        return _no_answer("other_name", page.text)
     if not named:
         denied = [statement for statement in denied if statement.text not in lexicon.NAMELESS]
     if not denied and not (record.status is Status.FREE and named):
@@ -128,7 +133,7 @@ def _statements(page: Page) -> Iterator[_Statement]:
     for line, following in zip(page.lines, [*page.lines[1:], None], strict=False):
         body = line.body
         alone = line.after_gap and (following is None or following.after_gap)
-        count = body.count(" ") + 1
+        count = len(body.split())
         tail = bool(unfinished) and not line.after_gap and (body[:1].islower() or unfinished >= 70)
         open_ended = body[-1] not in ".:!?;)]\"'" and count >= 5
         unfinished = len(body) if open_ended else 0
@@ -146,7 +151,7 @@ def _sentences(body: str) -> list[str]:
 
 
 def _words(sentence: str, page: Page) -> Iterator[str]:
-    for word in sentence.lower().replace("(s)", "s").split():
+    for word in _spaced(sentence).split():
         bare = word.strip(_EDGES)
         if not bare:
             continue
@@ -158,6 +163,12 @@ def _words(sentence: str, page: Page) -> Iterator[str]:
             yield from (part for part in bare.split(":") if part)
         else:
             yield bare
+
+
+def _spaced(body: str) -> str:
+    """Lower case, with space where marks stand between words: `object:.....x.test`, `server(whois.x.test)`."""
+    text = body.lower().replace("(s)", "s").replace("(", " ")
+    return " ".join(part.lstrip(".") for part in text.split(".."))
 
 
 def _name_like(word: str) -> bool:
@@ -198,17 +209,38 @@ def _denies(statement: _Statement) -> bool:
         return True
     if _predicate(text) in lexicon.FREE_PREDICATES:
         return True
-    words = [
-        word for word in _without_the_database(statement.words) if word not in {_OWN, _OTHER} and not _is_code(word)
-    ]
-    if lexicon.DENIALS.isdisjoint(words) or lexicon.BEING.isdisjoint(words):
+    words = [_OWN if word == _OTHER else word for word in _without_the_database(statement.words)]
+    if words[:1] == ["error"]:
+        words = words[1:]
+    words = [word for word in words if not _is_code(word)]
+    if lexicon.DENIALS.isdisjoint(words) or not lexicon.VOCABULARY.issuperset(words):
         return False
-    return all(word in lexicon.VOCABULARY for word in words)
+    if not lexicon.FINDING.isdisjoint(words) or (_OWN in words and not lexicon.ENTRIES.isdisjoint(words)):
+        return True
+    return not lexicon.BEING.isdisjoint(words) and not lexicon.SUBJECTS_OF_DENIAL.isdisjoint(words)
 
 
 def _is_code(word: str) -> bool:
     """A WHOIS server's own number, as in `ERROR:101`; those of HTTP's errors are a web server's."""
     return word.isdigit() and not (len(word) == 3 and word[0] in "45")
+
+
+def _names_a_sibling(page: Page) -> bool:
+    """Whether a short line names another name of the zone, as servers do that repeat what they were asked."""
+    ends = tuple(f".{zone}" for zone in page.own_zone)
+    for line in page.lines:
+        words = _spaced(line.body).split()
+        for word in words if len(words) <= 6 else ():
+            bare = word.strip(_EDGES)
+            if (
+                word[0] != "."
+                and "," not in bare
+                and bare.endswith(ends)
+                and _name_like(bare)
+                and bare.partition(".")[0] not in lexicon.HOST_LABELS
+            ):
+                return True
+    return False
 
 
 def _predicate(text: str) -> str:
