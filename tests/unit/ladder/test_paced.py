@@ -198,6 +198,38 @@ def test_a_worker_that_is_always_late_leaves_its_names_to_another(world: World) 
     assert waiting
 
 
+@pytest.mark.parametrize("took_s", [0.2, 0.9])
+def test_a_slow_ledger_costs_a_lease_or_two_and_not_the_run(world: World, took_s: float) -> None:
+    leased = world.pacing.lease
+    leases: list[int] = []
+
+    def slowly(*args: Any, **kwargs: Any) -> Lease | Busy:
+        granted = leased(*args, **kwargs)
+        world.clock.move(took_s)
+        leases.append(kwargs["slots"])
+        return granted
+
+    world.pacing.lease = slowly  # type: ignore[method-assign]
+    reply = world.climb("a.com", "b.com")
+    assert sorted(world.asked()) == ["a.com", "b.com"]
+    assert reply.deferred == ()
+    assert len(leases) <= 3
+
+
+def test_a_ledger_slower_than_any_lease_leaves_the_names_to_another(world: World) -> None:
+    leased = world.pacing.lease
+
+    def slowly(*args: Any, **kwargs: Any) -> Lease | Busy:
+        granted = leased(*args, **kwargs)
+        world.clock.move(5.0)
+        return granted
+
+    world.pacing.lease = slowly  # type: ignore[method-assign]
+    reply = world.climb("a.com")
+    assert world.asked() == []
+    assert texts(reply.deferred[0].names) == ["a.com"]
+
+
 def test_names_of_a_busy_service_go_back_with_what_is_known_of_them(world: World) -> None:
     until_ms = epoch_ms(START) + HORIZON_MS + 5_000
     world.pacing.lease = lambda *_args, **_kw: Busy(until_ms=until_ms, reason="blocked")  # type: ignore[method-assign]

@@ -29,6 +29,9 @@ LOOK_HORIZON_MS = 5_000
 PROOF_MAX_AGE = timedelta(hours=1)
 # A slot may be used this share late, of a second or of its interval: a little less than the tenth kept in hand.
 LATE_SHARE = 0.08
+# A lease is asked to begin this far ahead, and twice as far as the last one took to come: on a busy day one that begins
+# at once has gone by before it is here.
+LEAD_MS = 20
 # How often names whose slots went by get new ones before they are deferred.
 MAX_ROUNDS = 3
 MAX_SERVICES_AT_ONCE = 64
@@ -122,6 +125,7 @@ class _Visit:
     refusal: Finding | None = None
     proofs: dict[str, datetime | None] = field(default_factory=dict)
     failure: TryLater | None = None
+    lead_ms: int = LEAD_MS
 
     def recover(self, names: Iterable[Name]) -> None:
         """Wait for the visit's end. If the ledger failed it, what it had not come to waits; other answers stand."""
@@ -153,7 +157,8 @@ class _Visit:
         plan: list[_Slot] = []
         unproven = len({name.suffix for name in names if not self._is_proven(name.suffix)})
         lease = self._held()
-        while left:
+        lost = 0
+        while left and lost < MAX_ROUNDS:
             granted = lease or self._new_lease(len(left) + unproven)
             lease = None
             if isinstance(granted, Busy):
@@ -164,11 +169,14 @@ class _Visit:
                 self._defer(held, until_ms=granted.start_ms, lease=granted)
                 continue
             slots = deque(self._slots(granted))
+            lost += not slots
             while left and slots and (len(slots) > unproven or not plan):
                 slot = slots.popleft()
                 slot.name = left.popleft()
                 plan.append(slot)
             self.spare += slots
+        else:
+            self._wait(left, Busy(until_ms=self._now_ms(), reason="late"))
         return plan
 
     def _held(self) -> Lease | None:
@@ -186,14 +194,17 @@ class _Visit:
 
     def _new_lease(self, wanted: int) -> Lease | Busy:
         limit = self.rung.probes.zones.limit(self.rung.kind.value, self.service)
-        return self.rung.pacing.lease(
+        asked_ms = self._now_ms()
+        granted = self.rung.pacing.lease(
             self.rung.kind.value,
             self.service,
             slots=min(wanted, max(1, int(LEASE_MAX_MS / 1000 * limit.per_s))),
             limit=limit,
-            now_ms=self._now_ms(),
+            now_ms=asked_ms + self.lead_ms,
             horizon_ms=LOOK_HORIZON_MS if self.request.batch.look else HORIZON_MS,
         )
+        self.lead_ms = min(SOON_MS // 2, max(LEAD_MS, 2 * (self._now_ms() - asked_ms)))
+        return granted
 
     def _patience_ms(self) -> int:
         return LOOK_HORIZON_MS if self.request.batch.look else SOON_MS
