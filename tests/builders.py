@@ -1,4 +1,4 @@
-"""Small builders that the tests share: a clock that stands still until it is moved, names and findings with sane defaults."""
+"""Builders that the tests share: a clock that stands still until it is moved, names and findings with defaults."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future

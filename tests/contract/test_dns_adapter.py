@@ -435,14 +435,14 @@ def test_the_random_name_is_asked_once_and_remembered() -> None:
         assert len(random_names) == 1
 
 
-def test_a_zone_that_cannot_be_tested_is_unusable() -> None:
+def test_in_a_zone_that_cannot_be_tested_each_answer_stands_for_itself() -> None:
     def answer(query: dns.message.Message) -> Reply:
         if name_of(query).startswith("dw-"):
             return reply(query, rcode=dns.rcode.SERVFAIL)
         return zone("test", {"taken.test": ("ns.example",)})(query)
 
     with serving(answer) as server:
-        assert readings(engine(server), TAKEN, FREE) == [Delegation.SERVFAIL, Delegation.SERVFAIL]
+        assert readings(engine(server), TAKEN, FREE) == [Delegation.DELEGATED, Delegation.DENIED]
 
 
 # --- batches and pace -------------------------------------------------------------------------------------------------

@@ -67,8 +67,10 @@ class Settler:
         open_names = [name for name in by_name if self._may_have_changed(request, name, by_name[name], statuses)]
         for _ in range(MAX_ROUNDS):
             stored = self.store.get_many(open_names)
+            # One instant for the whole batch: what is due together then travels together.
+            now = self.now()
             outcomes = [
-                settled_name(stored[name], by_name[name], request, self.rules, self.now())
+                settled_name(stored[name], by_name[name], request, self.rules, now)
                 for name in open_names
                 if name in stored
             ]

@@ -63,8 +63,8 @@ def _client(service: str) -> Any:
     import boto3
     from botocore.config import Config
 
-    # A call that hangs must not take the whole function's time: the adapters retry on top of this where it is safe.
-    config = Config(connect_timeout=3, read_timeout=10, retries={"mode": "standard", "max_attempts": 4})
+    # A call that hangs must not take the whole function's time. The adapters retry where it is safe; botocore hardly.
+    config = Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
     # boto3's stubs know clients by literal names only.
     client: Callable[..., Any] = boto3.client
     return client(service, config=config)

@@ -729,16 +729,13 @@ class DnsEngine:
         asked = [name.text for name in names] + ([] if wildcard is not None else [f"{_random_label()}.{suffix}"])
         # The random name goes first: its answer decides about all the others.
         answers = list(reversed((yield [self._delegation_question(text, servers) for text in reversed(asked)])))
-        verdict = None
         if wildcard is None:
             reading = answers.pop().value
             wildcard = isinstance(reading, tuple) or reading is Delegation.NO_DELEGATION
+            # Without an answer about the random name each answer stands for itself: a wildcard zone denies nothing.
             if wildcard or reading is Delegation.DENIED:
                 self._wildcard_memory.put(suffix, wildcard, _WILDCARD_TTL_S)
-            else:
-                verdict = reading or Delegation.TIMEOUT
-        if wildcard:
-            verdict = Delegation.WILDCARD
+        verdict = Delegation.WILDCARD if wildcard else None
         for name, answer in zip(names, answers, strict=True):
             found[name] = _dns_answer(answer, verdict)
 

@@ -7,6 +7,7 @@ Values are plain JSON. A number without a fraction comes back as an int, any oth
 import json
 import math
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnectionError
+
 from domainwatch.errors import BadMessage, BadSettings, Conflict, TryLater, Unreachable
 
 Item = dict[str, dict[str, Any]]
@@ -26,6 +28,8 @@ MAX_ACTIONS = 100
 KEYS_PER_GET = 100
 
 # How often a call is made in all, beside the client's own quick retries, and how long the pauses between may grow.
+# As many as botocore keeps connections: more threads at once would only open and close others.
+CALLS_AT_ONCE = 10
 ATTEMPTS = 6
 TRANSACTION_ATTEMPTS = 10
 FIRST_PAUSE_S = 0.05
@@ -96,6 +100,7 @@ class Dynamo:
         self._client = client
         self._sleep = sleep
         self._chance = chance
+        self._lines = threading.BoundedSemaphore(CALLS_AT_ONCE)
 
     def pause(self, attempt: int) -> None:
         """Wait before the next attempt (0 is the first pause): exponential, with full jitter."""
@@ -107,7 +112,8 @@ class Dynamo:
         """
         for attempt in range(ATTEMPTS):
             try:
-                reply: Mapping[str, Any] = getattr(self._client, operation)(**request)
+                with self._lines:
+                    reply: Mapping[str, Any] = getattr(self._client, operation)(**request)
             except (BotoCoreError, ClientError) as exc:
                 error = _ours(operation, exc)
                 if not isinstance(error, TryLater) or attempt + 1 == ATTEMPTS:
