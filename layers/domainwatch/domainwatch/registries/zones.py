@@ -14,6 +14,7 @@ DNS_PORT = 53
 _PORTS = {"https": 443, "http": 80}
 # Settings of the zones file that are a service's, by kind.
 _RATES = {"rdap": ("rdap_rate", "rdap_daily"), "whois": ("whois_rate", "whois_daily")}
+_RATE_FIELDS = frozenset(name for names in _RATES.values() for name in names)
 _MAX_PER_S, _MAX_PER_DAY = 10_000.0, 1_000_000_000
 
 
@@ -50,31 +51,41 @@ class _Bounds:
 class ZoneKnowledge:
     """Implements `ports.Zones`. `zones_file` is what `learn.parse_zones_file` gives, `bootstrap` what
     `learn.parse_bootstrap` gives; `learned_whois` maps a top-level domain to its server, to an empty text when it has
-    none, and to None when the root does not know the domain. `problems` says what of the zones file made no sense and
-    was left out.
+    none, and to None when the root does not know the domain.
     """
 
     zones_file: Mapping[str, Any] = field(default_factory=dict)
     bootstrap: Mapping[str, Any] = field(default_factory=dict)
     learned_whois: Mapping[str, str | None] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list, init=False)
-    _zones: dict[str, _Zone] = field(default_factory=dict, init=False)
+    _zones: dict[str, _Zone | None] = field(default_factory=dict, init=False)
     _top_levels: set[str] = field(default_factory=set, init=False)
     _bases: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
     _bounds: dict[tuple[str, str], _Bounds] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        for zone, entry in self.zones_file.items():
-            if isinstance(entry, Mapping):
-                self._zones[zone] = _Fields(zone, entry, self.problems).zone()
-                self._top_levels.add(zone.rpartition(".")[2])
-            else:
-                self.problems.append(f"{zone}: not an object")
         for zones, bases in self.bootstrap.get("services", ()):
             for zone in zones:
                 self._bases[zone] = tuple(bases)
-                self._top_levels.add(zone.rpartition(".")[2])
+        self._top_levels = {zone.rpartition(".")[2] for zone in (*self.zones_file, *self._bases)}
         self._bound()
+
+    @property
+    def problems(self) -> list[str]:
+        """What of the zones file makes no sense and is left out."""
+        found: list[str] = []
+        for zone, entry in self.zones_file.items():
+            if isinstance(entry, Mapping):
+                _Fields(zone, entry, found).zone()
+            else:
+                found.append(f"{zone}: not an object")
+        return found
+
+    def _zone(self, zone: str) -> _Zone | None:
+        """The zones file's entry, read when it is first needed: a process asks about few of thousands."""
+        if zone not in self._zones:
+            entry = self.zones_file.get(zone)
+            self._zones[zone] = _Fields(zone, entry, []).zone() if isinstance(entry, Mapping) else None
+        return self._zones[zone]
 
     # --- ports.Zones ------------------------------------------------------------------------------------------------
 
@@ -88,17 +99,17 @@ class ZoneKnowledge:
         return self._whois_of(name.suffix)
 
     def control(self, suffix: str) -> str | None:
-        zone = self._zones.get(suffix)
+        zone = self._zone(suffix)
         return zone.control if zone else None
 
     def wildcard(self, suffix: str) -> bool | None:
-        zone = self._zones.get(suffix)
+        zone = self._zone(suffix)
         if zone is not None and zone.wildcard is not None:
             return zone.wildcard
         return True if zone is None and suffix in facts.WILDCARDS else None
 
     def nameservers(self, suffix: str) -> tuple[str, ...]:
-        zone = self._zones.get(suffix)
+        zone = self._zone(suffix)
         return zone.nameservers if zone else ()
 
     def limit(self, kind: str, service: str) -> Limit:
@@ -124,7 +135,7 @@ class ZoneKnowledge:
     def _rdap_of(self, suffix: str) -> tuple[str, ...]:
         silent = True
         for zone in _upwards(suffix):
-            entry = self._zones.get(zone)
+            entry = self._zone(zone)
             if entry is not None and entry.rdap is not None:
                 return entry.rdap
             silent = silent and entry is None
@@ -146,7 +157,7 @@ class ZoneKnowledge:
     def _whois_server(self, suffix: str) -> str | None:
         silent = True
         for zone in _upwards(suffix):
-            entry = self._zones.get(zone)
+            entry = self._zone(zone)
             if entry is not None and entry.whois is not None:
                 return entry.whois
             silent = silent and entry is None
@@ -159,7 +170,7 @@ class ZoneKnowledge:
     def _said(self, suffix: str, setting: str) -> str | None:
         """A text setting of the longest match in the zones file."""
         for zone in _upwards(suffix):
-            entry = self._zones.get(zone)
+            entry = self._zone(zone)
             value = getattr(entry, setting) if entry is not None else None
             if isinstance(value, str):
                 return value
@@ -167,8 +178,9 @@ class ZoneKnowledge:
 
     def _bound(self) -> None:
         """Collect the zones file's limits by service: they belong to the services that the zones are asked at."""
-        for suffix, entry in self._zones.items():
-            for kind, (rate, daily) in _RATES.items():
+        for suffix, raw in self.zones_file.items():
+            entry = self._zone(suffix) if isinstance(raw, Mapping) and not _RATE_FIELDS.isdisjoint(raw) else None
+            for kind, (rate, daily) in _RATES.items() if entry is not None else ():
                 bounds = _Bounds(per_s=getattr(entry, rate), per_day=getattr(entry, daily))
                 if bounds == _Bounds():
                     continue
