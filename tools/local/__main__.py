@@ -33,7 +33,7 @@ PATIENCE_S = 30.0
 # Names asked for singly at each look, in turn: the list does not tell when each is due.
 ASKED_PER_LOOK = 2
 # Looks in a row that the stack may leave unanswered.
-UNANSWERED_LOOKS = 10
+UNANSWERED_LOOKS = 5
 # Looks in a row at which nothing moved any more.
 QUIET_LOOKS = 4
 INTERRUPTED = 130
@@ -135,7 +135,11 @@ def _watch(view: View, stack: Stack, world: World, processes: Processes) -> Seen
         quiet = 0 if moving else quiet + 1
         # A world that changes by itself is watched to its end.
         still = world.live or seen.recorded or over_s >= 0
-        if (still and quiet >= QUIET_LOOKS) or (over_s >= 0 and _all_right(world, seen)) or over_s >= PATIENCE_S:
+        # Hundreds of recorded names are read as fast as the machine can, to the last one.
+        patience_s = world.duration_s if seen.recorded and moving else PATIENCE_S
+        if (still and quiet >= QUIET_LOOKS) or over_s >= patience_s:
+            return seen
+        if over_s >= 0 and not seen.recorded and _all_right(world, seen):
             return seen
         every_s = POLL_S if len(seen.rows) <= SHOWN_NAMES else POLL_MANY_S
         time.sleep(max(0.0, every_s - (time.monotonic() - begun)))
@@ -232,7 +236,7 @@ def _verdict(view: View, world: World, seen: Seen, ticker: "Ticker") -> Sequence
         false = len(judged["false_available"])
         view.say(f"{judged['right']} of {judged['total']} names got the right verdict; false available: {false}")
         for truth, count in judged["by_truth"].items() if seen.recorded else ():
-            whole = sum(count.values())
+            whole = count["right"] + count["wrong"] + count["refused"]
             view.say(f"  {truth}: {count['right']} of {whole} ({count['right'] / whole:.1%})")
     announced = len({one.text for one in seen.told if one.text.endswith("AVAILABLE")})
     twice = sum(one.duplicate for one in seen.told)

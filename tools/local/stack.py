@@ -23,6 +23,8 @@ NAME = "domainwatch"
 BUILD_S = 240.0
 DEPLOY_S = 180.0
 CALL_S = 310.0
+# The HTTP API gives up after 30 seconds.
+API_S = 35.0
 PAGE = 500
 
 
@@ -134,7 +136,7 @@ class Stack:
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=CALL_S) as response:
+            with opener.open(request, timeout=API_S) as response:
                 return Reply(status=response.status, body=_json(response.read()))
         except urllib.error.HTTPError as error:
             with error:
