@@ -98,9 +98,11 @@ def test_a_task_has_a_limit_a_retry_and_a_way_on(name: str) -> None:
     state = TASKS[name]
     assert state["TimeoutSeconds"] > timeout_s(f"{name}Function")
     assert [catcher["ErrorEquals"] for catcher in state["Catch"]] == [["States.ALL"]]
-    (retry,) = state["Retry"]
-    assert retry["ErrorEquals"] == ["States.ALL"]
-    assert retry["JitterStrategy"] == "FULL"
+    assert [retry["ErrorEquals"] for retry in state["Retry"]] == [["Lambda.TooManyRequestsException"], ["States.ALL"]]
+    for retry in state["Retry"]:
+        assert retry["JitterStrategy"] == "FULL"
+        assert retry["MaxAttempts"] <= 8
+        assert retry["MaxDelaySeconds"] <= 30
 
 
 def test_retries_are_alike() -> None:
