@@ -178,6 +178,7 @@ def _row(
         return Row(name=name, status=REFUSED, expected=expected)
     return Row(
         name=name,
+        shown=domain["unicode"],
         rung=rung,
         # A name that is watched but was not read yet has no verdict to show.
         status="" if domain["reason"] == "not_checked_yet" else domain["status"],

@@ -29,9 +29,10 @@ STYLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One name as it stands; empty where nothing is known yet."""
+    """One name as it stands; empty where nothing is known yet. `name` is the A-label, `shown` the U-label."""
 
     name: str
+    shown: str = ""
     rung: str = ""
     status: str = ""
     confidence: float | None = None
@@ -99,7 +100,7 @@ class View:
             before = self._rows.get(row.name, Row(name=row.name))
             if (row.status, row.phase) != (before.status, before.phase):
                 parts = [row.status, row.phase, f"on {row.rung}" if row.rung else ""]
-                self.say(f"{at}  {row.name:<28} {'  '.join(part for part in parts if part)}")
+                self.say(f"{at}  {row.shown or row.name:<28} {'  '.join(part for part in parts if part)}")
             self._rows[row.name] = row
         for one in told[self._told :]:
             self.say(f"{at}  {one.text}{_marks(one)}")
@@ -114,7 +115,7 @@ def names_table(rows: Sequence[Row], *, now: datetime) -> Table:
         table.add_column(heading, no_wrap=True)
     for row in rows:
         table.add_row(
-            row.name,
+            row.shown or row.name,
             row.rung,
             Text(row.status, style=STYLES.get(row.status, "")),
             "" if row.confidence is None else f"{row.confidence:.2f}",
