@@ -3,6 +3,7 @@
 Each has a last good copy in the ledger, shared by all workers; a source that fails never takes away what was known.
 """
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +21,7 @@ BOOTSTRAP_MAX_AGE = timedelta(days=1)
 # What was refused or unknown may soon be otherwise.
 ROOT_DENIAL_MAX_AGE = timedelta(hours=6)
 RETRY_AFTER = timedelta(minutes=1)
-MEMORY_S = 60.0
+MEMORY = timedelta(minutes=1)
 FETCH_TIMEOUT_S = 15.0
 MAX_DOCUMENT_BYTES = 4_000_000
 ROOT_TIMEOUT_S = 5.0
@@ -67,6 +68,8 @@ class Knowledge:
         self._zones: ZoneKnowledge | None = None
         self._read_at: datetime | None = None
         self._learned: dict[str, str | None] = {}
+        # The rungs ask from many threads.
+        self._lock = threading.RLock()
 
     # --- ports.Zones --------------------------------------------------------------------------------------------------
 
@@ -109,12 +112,15 @@ class Knowledge:
                 "bootstrap", self._sources.bootstrap_url, BOOTSTRAP_MAX_AGE, learn.parse_bootstrap
             ),
         }
-        self._zones = None
+        with self._lock:
+            self._zones = None
         return said
 
     def _current(self) -> ZoneKnowledge:
-        now = self._now()
-        if self._zones is None or self._read_at is None or now - self._read_at > timedelta(seconds=MEMORY_S):
+        with self._lock:
+            now = self._now()
+            if self._zones is not None and self._read_at is not None and now - self._read_at <= MEMORY:
+                return self._zones
             zones = self._kept("zones", self._sources.zones_url, ZONES_MAX_AGE, learn.parse_zones_file)
             bootstrap = self._kept(
                 "bootstrap", self._sources.bootstrap_url, BOOTSTRAP_MAX_AGE * 2, learn.parse_bootstrap
@@ -124,9 +130,9 @@ class Knowledge:
                 for tld, body in self._documents.read_all("whois_root").items()
                 if body.get("server") or self._is_recent_denial(body, now)
             } | self._learned
-            self._zones = ZoneKnowledge(zones_file=zones, bootstrap=bootstrap, learned_whois=self._learned)
+            self._zones = ZoneKnowledge(zones_file=zones, bootstrap=bootstrap, learned_whois=dict(self._learned))
             self._read_at = now
-        return self._zones
+            return self._zones
 
     def _is_recent_denial(self, body: Mapping[str, Any], now: datetime) -> bool:
         """A server learned once is kept; that there is none, or no such domain, is asked again after some hours."""
@@ -192,8 +198,9 @@ class Knowledge:
         return self._note(tld, server)
 
     def _note(self, tld: str, server: str | None) -> bool:
-        self._learned[tld] = server
-        self._zones = None
+        with self._lock:
+            self._learned[tld] = server
+            self._zones = None
         return True
 
     def _root_is_free(self) -> bool:
