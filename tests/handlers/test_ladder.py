@@ -1,4 +1,4 @@
-"""A batch's whole way through the real doorways: the real adapters over real sockets to the sandbox, an account in memory.
+"""A batch's way through the real doorways: real adapters over real sockets to the sandbox, an account in memory.
 
 Step Functions is played by a few lines here; the real state machine runs in tests/workflow.
 """

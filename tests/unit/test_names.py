@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domainwatch import names
 from domainwatch.errors import NameRefused
 from domainwatch.names import Name, shown
 
@@ -123,3 +124,10 @@ def test_hostile_punycode_is_a_name_or_refused(text: str) -> None:
 
 def test_what_does_not_decode_is_shown_as_it_is() -> None:
     assert shown("xn--a.com") == "xn--a.com"
+
+
+@given(st.text("abz019-. AK\u212a\u017f", max_size=20))
+def test_the_quick_way_for_plain_names_says_what_the_long_way_says(text: str) -> None:
+    quick = names._plain(text)
+    if quick is not None:
+        assert names._a_labels(names._clean(text)) == quick

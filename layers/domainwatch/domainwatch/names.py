@@ -21,6 +21,8 @@ MAX_LABEL_BYTES = 63
 # A name of 253 octets can be longer as Unicode text, never by more than this; anything above is not worth normalising.
 MAX_INPUT_CHARS = 1024
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+# Two labels or more, the last of which begins with a letter: no address, nothing to map, nothing to refuse.
+_PLAIN_NAME = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _ASCII_NAME = re.compile(r"[a-z0-9.-]+")
 # UTS-46 maps these to the label separator.
 _DOTS = str.maketrans({"。": ".", "．": ".", "｡": "."})
@@ -44,7 +46,7 @@ class Name:
         """Parse what a person or a list wrote. Raises `NameRefused` with a stable `reason` and, where there is one, a
         suggestion. Surrounding white space, upper case and one trailing dot are forgiven.
         """
-        text = _a_labels(_clean(raw))
+        text = _plain(raw) or _a_labels(_clean(raw))
         suffix = _public_suffix(text)
         if text == suffix:
             raise NameRefused("public_suffix", f"{shown(text)} is a public suffix, not a registrable name")
@@ -81,6 +83,14 @@ def _u_label(label: str) -> str:
         return idna.ulabel(label)
     except idna.IDNAError:
         return label
+
+
+def _plain(raw: object) -> str | None:
+    """The name, if it is as plain as nearly all are: it is long lists of these that must be quick to read."""
+    if not isinstance(raw, str) or len(raw) > MAX_NAME_BYTES:
+        return None
+    text = raw.strip(" ").lower().removesuffix(".")
+    return text if "--" not in text and _PLAIN_NAME.fullmatch(text) else None
 
 
 def _clean(raw: object) -> str:
