@@ -131,3 +131,10 @@ def test_the_quick_way_for_plain_names_says_what_the_long_way_says(text: str) ->
     quick = names._plain(text)
     if quick is not None:
         assert names._a_labels(names._clean(text)) == quick
+
+
+def test_a_control_name_may_be_a_public_suffix_but_is_below_its_own() -> None:
+    assert Name.control("nic.in", "in") == Name(text="nic.in", suffix="in")
+    for raw, suffix in [("nic.in", "com"), ("in", "in"), ("a..in", "in")]:
+        with pytest.raises(NameRefused):
+            Name.control(raw, suffix)

@@ -168,6 +168,16 @@ def test_a_name_whose_rungs_all_failed_says_so(world: World) -> None:
     assert (world.item()["status"], world.item()["reason"]) == ("unknown", "failed_whois")
 
 
+def test_a_name_that_only_the_failed_rung_could_read_says_so(world: World) -> None:
+    unserved = finding(Check.WHOIS, Reading.NO_ANSWER, reason="no_service")
+    world.settle(NXDOMAIN, unserved)
+    assert world.item()["reason"] == "no_service"
+    world.settle(NXDOMAIN, unserved, failed=("rdap",))
+    assert world.item()["reason"] == "failed_rdap"
+    world.settle(NXDOMAIN, MUTE, failed=("whois",))
+    assert world.item()["reason"] == "timeout"
+
+
 def test_an_unchanged_name_is_neither_read_nor_written(world: World) -> None:
     world.settle(DELEGATED)
     version = world.store.items[name()].version

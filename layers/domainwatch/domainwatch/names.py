@@ -57,6 +57,16 @@ class Name:
             )
         return cls(text=text, suffix=suffix)
 
+    @classmethod
+    def control(cls, raw: str, suffix: str) -> "Name":
+        """A control name of a suffix: any name below it, a public suffix too (`nic.in` is one, and registered). Raises
+        `NameRefused`.
+        """
+        text = _plain(raw) or _a_labels(_clean(raw))
+        if not text.endswith(f".{suffix}"):
+            raise NameRefused("not_below_suffix", f"{shown(text)} is not below {shown(suffix)}")
+        return cls(text=text, suffix=suffix)
+
     @property
     def unicode(self) -> str:
         """The name in U-labels, for people."""

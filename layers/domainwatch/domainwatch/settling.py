@@ -29,6 +29,7 @@ _PHASE_EVENTS = {
     Phase.PENDING_DELETE: "domain.pending_delete",
 }
 _FREE = frozenset({Status.AVAILABLE, Status.LIKELY_AVAILABLE})
+_NOBODY_ASKED = frozenset({"no_rung_answered", "no_service"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +181,8 @@ def settled_name(
     """One name's verdict, its item afterwards and the events that tell the difference. Pure."""
     known = replace(wire.known_from(watched.attributes), version=watched.version)
     verdict = decide(findings, known, now=now, delays=rules.delays)
-    if verdict.status is Status.UNKNOWN and request.failed and not findings:
+    if verdict.status is Status.UNKNOWN and request.failed and verdict.reason in _NOBODY_ASKED:
+        # A rung that failed left nothing behind; that nobody else serves the name is not why it is unknown.
         verdict = replace(verdict, reason=f"failed_{request.failed[-1]}")
     attributes = _attributes_after(watched.attributes, known, verdict, findings, now)
     announce = _to_announce(attributes, verdict, rules)

@@ -323,7 +323,7 @@ class _Visit:
         """The zone's own control name, else one that DNS lately showed delegated, else `nic.<suffix>`."""
         chosen = self.rung.probes.zones.control(suffix) or self.rung.pacing.delegated_name(suffix) or f"nic.{suffix}"
         try:
-            return Name.parse(chosen)
+            return Name.control(chosen, suffix)
         except NameRefused:
             return None  # a zones file named something that cannot be asked; the witness stays unproven
 
