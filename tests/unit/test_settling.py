@@ -126,14 +126,25 @@ def test_a_second_look_that_settles_nothing_asks_for_another(world: World) -> No
 
 
 def test_a_name_that_is_registered_again_begins_another_episode(world: World) -> None:
+    episode = world.item()["episode"]
     world.settle(NXDOMAIN, RDAP_404, WHOIS_NONE)
     world.settle(DELEGATED)
-    assert (world.item()["status"], world.item()["episode"], world.item()["announced"]) == ("registered", 1, False)
+    item = world.item()
+    assert (item["status"], item["episode"], item["announced"]) == ("registered", episode + 1, False)
     world.settle(NXDOMAIN, RDAP_404, WHOIS_NONE)
     world.clock.move(91)
     world.settle(NXDOMAIN, RDAP_404, WHOIS_NONE)
     ids = {event_id for event_id, each in world.store.events.items() if each.event.type == "domain.available"}
     assert len(ids) == 2
+
+
+def test_a_name_watched_anew_is_told_anew(world: World) -> None:
+    world.settle(NXDOMAIN, RDAP_404, WHOIS_NONE)
+    world.store.remove([name()])
+    world.clock.move(3600)
+    world.watch()
+    world.settle(NXDOMAIN, RDAP_404, WHOIS_NONE)
+    assert len(world.told()) == 2
 
 
 def test_a_name_below_the_threshold_is_not_announced(world: World) -> None:

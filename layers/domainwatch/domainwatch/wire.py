@@ -490,6 +490,8 @@ class NewName:
             "reason": "not_checked_yet",
             "since": instant_text(at),
             "added_at": instant_text(at),
+            # A name watched anew begins other episodes than it had before, so that its news is told again.
+            "episode": int(at.timestamp()),
             "source": self.source,
             "priority": self.priority,
             "tags": list(self.tags),
