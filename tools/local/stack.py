@@ -132,7 +132,11 @@ class Stack:
             self.api_url + urllib.parse.quote(path, safe="/?&=:%"),
             method=method,
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self.token if token is None else token}", "Accept": "application/json"},
+            headers={
+                "Authorization": f"Bearer {self.token if token is None else token}",
+                "Accept": "application/json",
+                "Content-Type": "application/json",
+            },
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
