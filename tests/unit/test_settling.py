@@ -138,6 +138,19 @@ def test_a_name_that_is_registered_again_begins_another_episode(world: World) ->
     assert len(ids) == 2
 
 
+def test_findings_that_waited_long_do_not_take_an_announced_name_back(world: World) -> None:
+    seen_long_ago = replace(DELEGATED, asked_at=world.clock())
+    world.clock.move(600)
+    world.settle(NXDOMAIN, RDAP_404, WHOIS_NONE)
+    settler = Settler(store=world.store, queue=world.queue, rules=RULES, now=world.clock)
+    before = world.item()
+    settler.settle(world.request(seen_long_ago, reason="deferred"))
+    assert world.item() == before
+    world.clock.move(100)
+    world.settle(NXDOMAIN, RDAP_404, WHOIS_NONE)
+    assert len(world.told()) == 1
+
+
 def test_a_name_watched_anew_is_told_anew(world: World) -> None:
     world.settle(NXDOMAIN, RDAP_404, WHOIS_NONE)
     world.store.remove([name()])

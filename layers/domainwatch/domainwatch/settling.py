@@ -180,6 +180,7 @@ def settled_name(
 ) -> Outcome:
     """One name's verdict, its item afterwards and the events that tell the difference. Pure."""
     known = replace(wire.known_from(watched.attributes), version=watched.version)
+    asked, findings = findings, _not_overtaken(findings, watched.attributes)
     verdict = decide(findings, known, now=now, delays=rules.delays)
     if verdict.status is Status.UNKNOWN and request.failed and verdict.reason in _NOBODY_ASKED:
         # A rung that failed left nothing behind; that nobody else serves the name is not why it is unknown.
@@ -202,7 +203,8 @@ def settled_name(
             )
     told = [event for event in told if event.target in rules.receivers]
     after = Watched(name=watched.name, attributes=attributes, version=watched.version)
-    changed = bool(told) or _differs(watched.attributes, attributes)
+    overtaken = bool(asked) and not findings
+    changed = not overtaken and (bool(told) or _differs(watched.attributes, attributes))
     return Outcome(
         name=watched.name,
         verdict=verdict,
@@ -210,6 +212,20 @@ def settled_name(
         change=Change(before=watched, after=after, events=tuple(told)) if changed else None,
         confirm_at=_confirm_at(known, verdict, request.batch, rules.delays, now),
     )
+
+
+def _not_overtaken(findings: Sequence[Finding], attributes: Mapping[str, Any]) -> list[Finding]:
+    """The findings that are not older than those the name was last decided by: what waited long for its turn must not
+    take a name back to what it was before.
+    """
+    decided = attributes.get("findings", {})
+
+    def overtaken(finding: Finding) -> bool:
+        at = wire.instant(decided.get(finding.check.value, {}).get("asked_at"))
+        # Stored instants have milliseconds only.
+        return at is not None and finding.asked_at < at - timedelta(milliseconds=1)
+
+    return [finding for finding in findings if not overtaken(finding)]
 
 
 def _attributes_after(
