@@ -4,14 +4,14 @@
 is the sandbox (`sandbox.world.World`: `put_name`, `fault`, `state()`); `emulator_process` can be stopped and started.
 """
 
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.world import World, serve
+from tests.workflow.pipeline import Pipeline
 from tools.local import stack as stacks
 from tools.local.emulator import Emulator
 from tools.local.processes import Processes, Started, port_for
@@ -21,15 +21,30 @@ SCENARIO: Mapping[str, Any] = {
     "name": "workflow",
     "starts": "at_once",
     "services": {
-        "rdap-com": {"kind": "rdap", "rate_per_s": 50},
-        "whois-com": {"kind": "whois", "format": "verisign", "rate_per_s": 50},
-        "rdap-dev": {"kind": "rdap", "rate_per_s": 50},
-        "whois-de": {"kind": "whois", "format": "denic", "query": "-T dn,ace {name}", "rate_per_s": 50},
+        "rdap-com": {"kind": "rdap", "rate_per_s": 20, "limit_per_s": 25},
+        "whois-com": {"kind": "whois", "format": "verisign", "rate_per_s": 20, "limit_per_s": 25},
+        "rdap-dev": {"kind": "rdap", "rate_per_s": 20, "limit_per_s": 25},
+        "whois-de": {
+            "kind": "whois",
+            "format": "denic",
+            "query": "-T dn,ace {name}",
+            "rate_per_s": 20,
+            "limit_per_s": 25,
+        },
+        # Serves nobody, and tells everybody to come back soon.
+        "rdap-net": {"kind": "rdap", "rate_per_s": 20, "faults": [{"fault": "throttle", "retry_after_s": 1}]},
+        # Knows its control name, and answers 404 in HTML to everything else.
+        "rdap-io": {"kind": "rdap", "rate_per_s": 20, "faults": [{"fault": "bare_404", "spare": ["controls"]}]},
+        # Denies every name in good RDAP, the control name too.
+        "rdap-app": {"kind": "rdap", "rate_per_s": 20, "faults": [{"fault": "deny"}]},
     },
     "zones": {
         "com": {"rdap": "rdap-com", "whois": "whois-com", "control": "registry.com"},
         "dev": {"rdap": "rdap-dev", "control": "web.dev"},
         "de": {"whois": "whois-de", "control": "denic.de"},
+        "net": {"rdap": "rdap-net"},
+        "io": {"rdap": "rdap-io"},
+        "app": {"rdap": "rdap-app"},
     },
     "names": {
         "taken.com": "registered",
@@ -40,14 +55,13 @@ SCENARIO: Mapping[str, Any] = {
         "open.dev": "available",
     },
 }
+# Nothing is due by itself but what the owner or its phase made urgent: the tests say what is checked.
 PARAMETERS = {
-    "CadenceSeconds": "hot=1,priority=1,normal=1,slow=1",
+    "CadenceSeconds": "hot=1,priority=1,normal=3600,slow=86400",
     "ConfirmationDelayS": "1",
     "SuspiciousConfirmationDelayS": "1",
     "Shards": "4",
 }
-PATIENCE_S = 45.0
-POLL_S = 0.2
 
 
 class EmulatorProcess:
@@ -98,23 +112,14 @@ def built(processes: Processes, emulator_process: EmulatorProcess, tmp_path_fact
 
 @pytest.fixture(scope="session")
 def stack(processes: Processes, emulator_process: EmulatorProcess, built: Path, world: World) -> Stack:
-    """The stack, its list fetched for the first time."""
+    """The stack, its list fetched for the first time and the names of it checked."""
     stack = stacks.deploy(processes, emulator_process.emulator, built, PARAMETERS | stacks.world_parameters(world.urls))
     stack.invoke("FetchDomainsFunction")
+    Pipeline(stack=stack, world=world).await_quiet()
     return stack
 
 
 @pytest.fixture
-def eventually(stack: Stack) -> Callable[[Callable[[], Any]], Any]:
-    """Ask until the answer is true, doing meanwhile what the schedules do each minute; returns the answer."""
-
-    def ask(question: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + PATIENCE_S
-        while not (answer := question()):
-            assert time.monotonic() < deadline, "it did not come true"
-            stack.invoke("ScheduleChecksFunction")
-            stack.invoke("NotifyFunction")
-            time.sleep(POLL_S)
-        return answer
-
-    return ask
+def pipeline(stack: Stack, world: World) -> Pipeline:
+    """What a test does to the stack, and how it waits for what comes of it."""
+    return Pipeline(stack=stack, world=world)

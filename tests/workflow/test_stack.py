@@ -1,10 +1,9 @@
 """The deployed stack, as someone sees it who has only its outputs."""
 
 import base64
-from collections.abc import Callable
-from typing import Any
 
 from sandbox.world import World
+from tests.workflow.pipeline import Pipeline
 from tools.local.stack import Stack
 
 
@@ -36,23 +35,15 @@ def test_health_needs_no_token(stack: Stack) -> None:
     assert stack.call("GET", "/health", token="").status in {200, 503}
 
 
-def test_every_name_of_the_list_ends_as_the_world_says(
-    stack: Stack, world: World, eventually: Callable[[Callable[[], Any]], Any]
-) -> None:
-    expected = {name["name"]: set(name["expect"]["statuses"]) for name in world.state()["names"]}
-
-    def all_right() -> bool:
-        found = {domain["domain"]: domain["status"] for domain in stack.domains()}
-        return all(found.get(name) in statuses for name, statuses in expected.items())
-
-    assert eventually(all_right)
+def test_every_name_of_the_list_ended_as_the_world_says(pipeline: Pipeline, world: World) -> None:
+    expected = {name.name: name.expect for name in world.scenario.names if name.expect}
+    assert pipeline.statuses(expected) == {name: expect.statuses[0] for name, expect in expected.items()}
+    for name, expect in expected.items():
+        assert len(pipeline.announcements(name)) == expect.announced
 
 
-def test_what_is_free_was_announced_once_and_signed(
-    stack: Stack, world: World, eventually: Callable[[Callable[[], Any]], Any]
-) -> None:
-    assert eventually(lambda: {one.domain for one in world.receiver.deliveries if one.kind == "available"})
-    available = [one for one in world.receiver.deliveries if one.kind == "available" and one.accepted]
-    assert {one.domain for one in available} <= {"free.com", "open.dev"}
-    assert len({one.webhook_id for one in available}) == len({one.domain for one in available})
-    assert all(one.signature == "ok" for one in world.receiver.deliveries)
+def test_the_list_api_was_asked_with_its_token_and_told_in_status(stack: Stack, world: World) -> None:
+    told = stack.call("GET", "/status").body["list"]
+    assert told["accepted"] == len(world.scenario.names)
+    assert told["refused"] == 0
+    assert told["fetched_at"]
