@@ -115,6 +115,9 @@ class MemoryPacing:
             f"{kind} {service}": service_shown(pace, now=now) for (kind, service), pace in sorted(self._paces.items())
         }
 
+    def blocked_until_ms(self, kind: str, service: str) -> int:
+        return self._paces.get((kind, service), Pace()).blocked_until_ms
+
     def proven_at(self, kind: str, service: str, suffix: str) -> datetime | None:
         at = self._proofs.get((kind, service, suffix))
         return at if at is not None and self._now() - at <= PROOF_KEPT else None

@@ -199,6 +199,12 @@ class TestRefusals:
             self.refuse(pacing, now_ms=NOON_MS + offset_ms)
         assert taken(lease(pacing, now_ms=NOON_MS + 89_000)).interval_ms == 400
 
+    def test_until_when_it_keeps_everybody_away_can_be_asked(self, pacing: Pacing) -> None:
+        assert pacing.blocked_until_ms("rdap", SERVICE) == 0
+        pacing.refused("rdap", SERVICE, retry_after_s=30, limit=FIVE_A_SECOND, now_ms=NOON_MS)
+        assert pacing.blocked_until_ms("rdap", SERVICE) == NOON_MS + 30_000
+        assert pacing.blocked_until_ms("whois", SERVICE) == 0
+
     def test_however_often_refused_it_never_stops(self, pacing: Pacing) -> None:
         for hour in range(24):
             self.refuse(pacing, now_ms=NOON_MS + hour * 3_600_000)

@@ -15,6 +15,7 @@ REFUSALS = [
     ("a..com", "empty_label"),
     (".com", "empty_label"),
     ("com", "public_suffix"),
+    ("nodots", "single_label"),
     ("co.uk", "public_suffix"),
     ("x.ck", "public_suffix"),
     ("192.0.2.1", "ip_address"),

@@ -274,6 +274,11 @@ def test_what_is_deferred_goes_back_on_the_queue_unsettled(world: World) -> None
     assert (reply["deferred"], reply["settled"], world.item()["reason"]) == (1, 0, "not_checked_yet")
 
 
+def test_a_name_left_to_its_next_run_is_not_settled(world: World) -> None:
+    reply = world.settle(left=(name(),))
+    assert (reply["left"], reply["settled"], world.item()["reason"]) == (1, 0, "not_checked_yet")
+
+
 def test_a_deferred_name_that_dns_settles_is_settled_meanwhile(world: World) -> None:
     message = Message(run_id="r1", reason="deferred", rung="rdap", names=(name(),), facts=True)
     world.settle(DELEGATED, deferred=(message,))

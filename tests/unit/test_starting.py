@@ -1,15 +1,17 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from domainwatch.errors import TryLater
+from domainwatch.findings import Check, Reading
 from domainwatch.ports import Watched
 from domainwatch.starting import Received, Started, Starter
-from domainwatch.wire import Message, NewName
-from tests.builders import START, Clock, name
+from domainwatch.wire import Message, NewName, pack_finding
+from tests.builders import START, Clock, finding, name
 from tests.fakes_ledger import MemoryQueue
 from tests.fakes_store import MemoryStore
 
@@ -123,6 +125,24 @@ def test_names_that_are_no_longer_watched_are_not_checked(world: World, reason: 
 def test_a_name_asked_for_by_hand_becomes_a_watched_one(world: World) -> None:
     assert world.start(body("new.com", reason="manual")).executions == 1
     assert world.store.items[name("new.com")].attributes["source"] == "queue"
+
+
+def dns_finding(age_s: float) -> list[object]:
+    asked_at = finding(Check.DNS, Reading.NOT_FOUND, name=name("a.com"), asked_at=START - timedelta(seconds=age_s))
+    return pack_finding(asked_at)
+
+
+@pytest.mark.parametrize(("age_s", "rung", "brought"), [(5, "whois", ["dns", "rdap"]), (300, "fast", ["rdap"])])
+def test_a_deferred_batch_asks_dns_anew_when_its_answer_has_grown_old(
+    world: World, age_s: float, rung: str, brought: list[str]
+) -> None:
+    world.watch("a.com")
+    rdap = pack_finding(finding(Check.RDAP, Reading.NOT_FOUND, name=name("a.com"), asked_at=START))
+    findings = (tuple(dns_finding(age_s)), tuple(rdap))
+    deferred = body("a.com", reason="deferred", rung="whois", findings=findings)
+    assert [world.start(deferred).executions, world.start(deferred).repeated] == [1, 1]
+    [execution] = world.machine.executions.values()
+    assert (execution["rung"], [each[1] for each in execution["findings"]]) == (rung, brought)
 
 
 def test_a_batch_too_large_for_an_execution_is_halved(world: World) -> None:

@@ -178,6 +178,7 @@ class Scheduler:
                 reason="due",
                 names=tuple(each.name for each in chunk),
                 facts=cadence == "slow",
+                patience_s=self.settings.cadences[cadence],
             )
             for chunk in chunks
         ]

@@ -48,6 +48,8 @@ class Name:
         """
         text = _plain(raw) or _a_labels(_clean(raw))
         suffix = _public_suffix(text)
+        if text == suffix and "." not in text and not _suffixes().publicsuffix(text):
+            raise NameRefused("single_label", f"{shown(text)} has no top-level domain")
         if text == suffix:
             raise NameRefused("public_suffix", f"{shown(text)} is a public suffix, not a registrable name")
         registrable = _registrable(text, suffix)

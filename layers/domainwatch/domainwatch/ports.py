@@ -202,6 +202,10 @@ class Pacing(Protocol):
         """
         ...
 
+    def blocked_until_ms(self, kind: str, service: str) -> int:
+        """Until when (epoch milliseconds) a refusal keeps everybody away, holders of leases too; 0: it does not."""
+        ...
+
     def proven_at(self, kind: str, service: str, suffix: str) -> datetime | None:
         """When the service last answered a control question of this suffix as registered."""
         ...

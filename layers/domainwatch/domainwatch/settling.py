@@ -90,6 +90,7 @@ class Settler:
         return {
             "settled": sum(statuses.values()),
             "deferred": sum(len(message.names) for message in request.deferred),
+            "left": len(request.left),
             "statuses": statuses,
             "events": told[:MAX_EVENTS_IN_REPLY],
             "news": bool(told),
@@ -350,7 +351,7 @@ def _by_name(request: SettleRequest) -> dict[Name, list[Finding]]:
     for finding in request.findings:
         if finding.name in found:
             found[finding.name].append(finding)
-    waiting = {name for message in request.deferred for name in message.names}
+    waiting = {name for message in request.deferred for name in message.names}.union(request.left)
     return {
         name: findings
         for name, findings in found.items()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Protocol
 
 from domainwatch import wire
@@ -9,11 +10,14 @@ from domainwatch.errors import BadMessage, TryLater
 from domainwatch.names import Name
 from domainwatch.ports import Now, QueuePort, Store, Watched
 from domainwatch.verdicts import Known
-from domainwatch.wire import Message, NewName
+from domainwatch.wire import Message, NewName, epoch_ms
 
 # A message that came earlier than this before its moment waits on the queue again.
 EARLY_S = 1.0
 MAX_QUEUE_DELAY_S = 900
+# DNS findings older than this are asked for anew when a deferred batch goes on.
+DNS_FRESH_MS = 30_000
+_FAST_CHECKS = (("dns",), ("http",))
 # What a name's finding takes on its way through an execution, at the least; below it the batch is split.
 ROOM_PER_NAME_BYTES = 90
 
@@ -90,7 +94,7 @@ class Starter:
         known = self._known(message)
         if not known:
             return done  # none of them is watched any more
-        execution = wire.execution_input(message, known)
+        execution = wire.execution_input(_with_dns_anew(message, self.now()), known)
         if execution["batch"]["room"] < ROOM_PER_NAME_BYTES * len(known) and len(message.names) > 1:
             self.queue.send([(half.json(), 0) for half in _halves(message)])
             return replace(done, put_back=done.put_back + 1)
@@ -112,6 +116,17 @@ class Starter:
             for name in message.names
             if name in stored
         }
+
+
+def _with_dns_anew(message: Message, now: datetime) -> Message:
+    """A deferred batch whose DNS findings have grown old asks DNS once more on its way: it costs next to nothing, and
+    a name that was registered meanwhile is seen. The rungs it has answers of are not asked again.
+    """
+    old = epoch_ms(now) - DNS_FRESH_MS
+    kept = tuple(each for each in message.findings if each[1:2] not in _FAST_CHECKS or each[5] >= old)
+    if message.rung == "fast" or (message.findings and len(kept) == len(message.findings)):
+        return message
+    return replace(message, rung="fast", findings=kept)
 
 
 def _halves(message: Message) -> tuple[Message, Message]:

@@ -224,8 +224,9 @@ def first_look_json(look: FirstLook | None) -> dict[str, Any] | None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """A queue message: up to 1,000 names that climb the ladder together, from `rung` on, not before `continue_at`
-    (epoch seconds). `facts` asks for the registry's facts even of names that DNS shows as registered. `findings`
-    (packed) and `lease` are what a deferred batch brings along.
+    (epoch seconds). `facts` asks for the registry's facts even of names that DNS shows as registered. After
+    `patience_s` seconds the names come again by themselves, so that none waits longer in this message (0: they do not,
+    it waits as long as it takes). `findings` (packed) and `lease` are what a deferred batch brings along.
     """
 
     run_id: str
@@ -234,6 +235,7 @@ class Message:
     rung: str = "fast"
     facts: bool = False
     continue_at: float = 0.0
+    patience_s: float = 0.0
     findings: tuple[tuple[Any, ...], ...] = ()
     lease: Lease | None = None
 
@@ -250,6 +252,8 @@ class Message:
             body["facts"] = True
         if self.continue_at:
             body["continue_at"] = self.continue_at
+        if self.patience_s:
+            body["patience_s"] = self.patience_s
         if self.findings:
             body["findings"] = [list(finding) for finding in self.findings]
         if self.lease:
@@ -285,19 +289,25 @@ def message_from(body: str | bytes) -> Message:
     findings = raw.get("findings", [])
     if not isinstance(findings, list) or not all(isinstance(finding, list) for finding in findings):
         raise BadMessage("findings must be a list of lists")
-    continue_at = raw.get("continue_at", 0)
-    if not isinstance(continue_at, int | float) or isinstance(continue_at, bool):
-        raise BadMessage("continue_at must be a number: epoch seconds")
+    continue_at, patience_s = (_seconds(raw, key) for key in ("continue_at", "patience_s"))
     return Message(
         run_id=run_id,
         reason=str(reason),
         rung=rung,
         names=tuple(dict.fromkeys(_name_in_message(name) for name in names)),
         facts=raw.get("facts") is True,
-        continue_at=float(continue_at),
+        continue_at=continue_at,
+        patience_s=patience_s,
         findings=tuple(tuple(finding) for finding in findings),
         lease=lease_from(raw.get("lease")),
     )
+
+
+def _seconds(raw: Mapping[str, Any], key: str) -> float:
+    value = raw.get(key, 0)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e11:
+        raise BadMessage(f"{key} must be a number of seconds")
+    return float(value)
 
 
 def _name_in_message(raw: object) -> Name:
@@ -340,7 +350,7 @@ def lease_from(raw: Mapping[str, Any] | None) -> Lease | None:
 class Batch:
     """The facts of one execution. `look`: only look, change nothing, announce nothing. `room` is how many bytes of
     findings the execution's payloads still hold. `prove_since`: the latest first look among the names; a service must
-    have answered a control question after it (None: none of them awaits a second look).
+    have answered a control question after it (None: none of them awaits a second look). `patience_s`: see `Message`.
     """
 
     run_id: str
@@ -349,6 +359,7 @@ class Batch:
     facts: bool = False
     room: int = MAX_PAYLOAD_BYTES // 2
     prove_since: datetime | None = None
+    patience_s: float = 0.0
     lease: Lease | None = None
 
     def json(self) -> dict[str, Any]:
@@ -360,6 +371,7 @@ class Batch:
             "facts": self.facts,
             "room": self.room,
             "prove_since": epoch_ms(self.prove_since) if self.prove_since else None,
+            "patience_s": self.patience_s,
             "lease": lease_json(self.lease),
         }
 
@@ -374,6 +386,7 @@ def batch_from(raw: Mapping[str, Any]) -> Batch:
             facts=bool(raw.get("facts")),
             room=int(raw["room"]),
             prove_since=from_epoch_ms(raw["prove_since"]) if raw.get("prove_since") else None,
+            patience_s=float(raw.get("patience_s") or 0),
             lease=lease_from(raw.get("lease")),
         )
     except (KeyError, TypeError, ValueError) as exc:
@@ -394,6 +407,7 @@ def execution_input(message: Message, known: Mapping[Name, Known], *, look: bool
         facts=message.facts,
         room=room,
         prove_since=max((each.first_look.at for each in known.values() if each.first_look), default=None),
+        patience_s=message.patience_s,
         lease=message.lease,
     )
     return {"batch": batch.json(), "rung": message.rung, "names": names, "known": packed, "findings": findings}
@@ -422,11 +436,14 @@ def rung_request_from(event: Mapping[str, Any]) -> RungRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RungReply:
-    """A rung's answer: the names no rung could settle yet, all findings so far, and what must wait, as messages."""
+    """A rung's answer: the names no rung could settle yet, all findings so far, what must wait, as messages, and the
+    names left to their next run, which comes before their turn would.
+    """
 
     open: tuple[Name, ...]
     findings: tuple[Finding, ...]
     deferred: tuple[Message, ...] = ()
+    left: tuple[Name, ...] = ()
 
     def json(self) -> dict[str, Any]:
         """The reply as the state machine assigns it."""
@@ -434,6 +451,7 @@ class RungReply:
             "open": [name.text for name in self.open],
             "findings": [pack_finding(finding) for finding in self.findings],
             "deferred": [message.json() for message in self.deferred],
+            "left": [name.text for name in self.left],
         }
 
 
@@ -446,6 +464,7 @@ class SettleRequest:
     known: Mapping[Name, Known]
     findings: tuple[Finding, ...]
     deferred: tuple[Message, ...] = ()
+    left: tuple[Name, ...] = ()
     failed: tuple[str, ...] = ()
 
 
@@ -460,6 +479,7 @@ def settle_request_from(event: Mapping[str, Any]) -> SettleRequest:
             known={name: unpack_known(known.get(name.text, ())) for name in names},
             findings=tuple(unpack_finding(finding) for finding in event.get("findings") or ()),
             deferred=tuple(message_from(dumps(message)) for message in event.get("deferred") or ()),
+            left=tuple(Name.parse(name) for name in event.get("left") or ()),
             failed=tuple(str(rung) for rung in event.get("failed") or ()),
         )
     except (KeyError, TypeError, AttributeError, NameRefused) as exc:

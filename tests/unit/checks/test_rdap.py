@@ -54,6 +54,30 @@ def test_a_denial_is_not_found() -> None:
     assert check(fake).reading is Reading.NOT_FOUND
 
 
+@pytest.mark.parametrize(
+    ("place", "reading"),
+    [
+        ("https://rdap.test/elsewhere", Reading.NOT_FOUND),
+        ("https://other.test/domain/palmbay.test", Reading.NO_ANSWER),
+        ("https://rdap.test:8443/domain/palmbay.test", Reading.NO_ANSWER),
+    ],
+)
+def test_another_hosts_denial_is_not_the_zones_own(place: str, reading: Reading) -> None:
+    fake = FakeHttp()
+    fake.on(URL, status=302, headers={"location": place})
+    fake.on(place, status=404, body=b'{"errorCode":404}', headers=RDAP)
+    finding = check(fake)
+    assert finding.reading is reading
+    assert finding.reason == ("not_found" if reading is Reading.NOT_FOUND else "redirected")
+
+
+def test_another_hosts_record_still_says_that_the_name_is_taken() -> None:
+    fake = FakeHttp()
+    fake.on(URL, status=302, headers={"location": "https://other.test/domain/palmbay.test"})
+    fake.on("https://other.test/domain/palmbay.test", body=RECORD, headers=RDAP)
+    assert check(fake).reading is Reading.REGISTERED
+
+
 def test_without_a_base_there_is_no_service() -> None:
     none = probes(FakeHttp(), ("ftp://rdap.test/",))
     finding = rdap.check(NAME, none, timeout_s=5)

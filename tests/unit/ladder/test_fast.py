@@ -104,6 +104,14 @@ def test_one_delegated_name_per_suffix_is_kept_as_a_control_question(world: Worl
     assert world.pacing.delegated_name("net") is None
 
 
+def test_a_kept_control_name_that_is_gone_makes_way_for_another(world: World) -> None:
+    world.pacing.remember_delegated("com", "dropped.com", at=START)
+    world.answers = {"b.com": DELEGATED}
+    world.clock.move(1)
+    world.climb("dropped.com", "b.com")
+    assert world.pacing.delegated_name("com") == "b.com"
+
+
 def test_a_large_batch_leaves_out_what_would_crowd_out_other_findings(world: World) -> None:
     texts = [f"n{number}.com" for number in range(fast.MAX_NAMES_WITH_FACTS + 1)]
     world.answers = dict.fromkeys(texts, DELEGATED)

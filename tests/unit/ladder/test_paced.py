@@ -12,7 +12,7 @@ import pytest
 
 from domainwatch.errors import TryLater
 from domainwatch.findings import Check, Finding, Reading
-from domainwatch.ladder.paced import HORIZON_MS, Rung
+from domainwatch.ladder.paced import DEFER_LEAD_MS, HORIZON_MS, Rung
 from domainwatch.names import Name
 from domainwatch.ports import Busy, Lease, Limit, Probes
 from domainwatch.wire import Batch, Message, RungReply, RungRequest, epoch_ms
@@ -32,6 +32,8 @@ class Registry:
     asked: list[tuple[str, float]] = field(default_factory=list)
     stalls: list[float] = field(default_factory=list)
     together: Barrier | None = None
+    refuses_after: float | None = None
+    pacing: MemoryPacing | None = None
 
     def service_of(self, name: Name, probes: Probes) -> str | None:
         return None if name.text in self.without_service else f"rdap.{name.suffix}:443"
@@ -43,6 +45,10 @@ class Registry:
         self.asked.append((name.text, (self.clock() - START).total_seconds()))
         if self.together is not None:
             self.together.wait()
+        if self.refuses_after is not None and self.pacing is not None and self.asked[-1][1] >= self.refuses_after:
+            self.refuses_after = None
+            now_ms = epoch_ms(self.clock())
+            self.pacing.refused("rdap", service, retry_after_s=60, limit=Limit(per_s=1), now_ms=now_ms)
         if self.stalls:
             self.clock.move(self.stalls.pop(0))
         reading = self.answers.get(name.text, Reading.REGISTERED)
@@ -162,7 +168,8 @@ def test_more_names_than_a_lease_holds_wait_with_leases_of_their_own(world: Worl
     assert all(lease is not None for lease in leases)
     starts = [lease.start_ms for lease in leases if lease]
     assert starts == sorted(starts)
-    assert [round(message.continue_at * 1000) for message in reply.deferred] == starts
+    # They come back a little before their lease begins: they have some way to go.
+    assert [round(message.continue_at * 1000) + DEFER_LEAD_MS for message in reply.deferred] == starts
     assert texts(reply.open) == []
 
 
@@ -308,6 +315,29 @@ def test_a_denial_is_proven_by_a_control_question(world: World, prepare: Callabl
     assert texts(reply.open) == ["free.com"]
 
 
+def test_a_name_in_question_is_not_its_own_control(world: World) -> None:
+    world.pacing.remember_delegated("com", "dropped.com", at=START)
+    world.denied("dropped.com")
+    reply = world.climb("dropped.com")
+    assert world.asked() == ["dropped.com", "nic.com"]
+    assert None not in proofs(reply)
+
+
+def test_where_the_name_that_dns_showed_is_gone_too_the_registrys_own_is_asked(world: World) -> None:
+    world.pacing.remember_delegated("com", "seen.com", at=START)
+    world.denied("free.com", "seen.com")
+    reply = world.climb("free.com")
+    assert world.asked() == ["free.com", "seen.com", "nic.com"]
+    assert None not in proofs(reply)
+
+
+def test_where_the_zones_file_names_a_control_no_other_counts(world: World) -> None:
+    world.zones.controls["com"] = "kept.com"
+    world.denied("free.com", "kept.com")
+    assert proofs(world.climb("free.com")) == [None]
+    assert world.asked() == ["free.com", "kept.com"]
+
+
 def test_a_service_that_denies_its_control_too_is_no_witness(world: World) -> None:
     world.denied("free.com", "nic.com")
     assert proofs(world.climb("free.com")) == [None]
@@ -385,6 +415,73 @@ def test_a_ledger_that_fails_one_service_costs_the_others_nothing(world: World) 
     assert [texts(message.names) for message in reply.deferred] == [["a.org"]]
     with pytest.raises(TryLater):
         world.climb("a.org")
+
+
+# --- waiting ----------------------------------------------------------------------------------------------------------
+
+
+def test_names_that_come_again_as_soon_do_not_wait_twice(world: World) -> None:
+    until_ms = epoch_ms(START) + 3_600_000
+    world.pacing.lease = lambda *_args, **_kw: Busy(until_ms=until_ms, reason="quota_used_up")  # type: ignore[method-assign]
+    nxdomain = finding(Check.DNS, Reading.NOT_FOUND, name=name("a.com"))
+    reply = world.climb("a.com", findings=(nxdomain,), patience_s=60.0)
+    assert (reply.deferred, texts(reply.left), reply.open, reply.findings) == ((), ["a.com"], (), ())
+    assert texts(world.climb("a.com", patience_s=86_400.0).deferred[0].names) == ["a.com"]
+
+
+def test_no_lease_begins_after_the_names_come_again(world: World) -> None:
+    horizons = []
+    lease = world.pacing.lease
+
+    def watched(kind: str, service: str, **wanted: Any) -> Lease | Busy:
+        horizons.append(wanted["horizon_ms"])
+        return lease(kind, service, **wanted)
+
+    world.pacing.lease = watched  # type: ignore[method-assign,assignment]
+    world.climb("a.com", patience_s=60.0)
+    world.climb("b.com", patience_s=86_400.0)
+    world.climb("c.com")
+    assert set(horizons) == {60_000, HORIZON_MS}
+    assert horizons[0] == 60_000
+
+
+def test_where_not_all_get_slots_each_run_begins_with_others(world: World) -> None:
+    world.zones.per_s = 0.2
+    names = [f"n{number}.com" for number in range(20)]
+    firsts = set()
+    for run in range(6):
+        world.registry.asked.clear()
+        world.climb(*names, patience_s=30.0, run_id=f"r{run}")
+        firsts.update(world.asked()[:1])
+        world.clock.move(60)
+    assert len(firsts) > 1
+
+
+def test_a_refusal_voids_leases_given_before_it(world: World) -> None:
+    lease = Lease(kind="rdap", service="rdap.com:443", start_ms=epoch_ms(START), slots=5, interval_ms=1000)
+    world.pacing.refused("rdap", "rdap.com:443", retry_after_s=120, limit=Limit(per_s=10), now_ms=epoch_ms(START))
+    reply = world.climb("a.com", lease=lease, reason="deferred")
+    assert world.asked() == []
+    [message] = reply.deferred
+    assert message.lease is not None
+    assert message.lease.start_ms >= epoch_ms(START) + 120_000
+
+
+def test_a_refusal_of_somebody_else_ends_a_long_lease(world: World) -> None:
+    world.zones.per_s = 1.0
+    world.pacing.prove("rdap", "rdap.com:443", "com", at=START)
+    world.registry.refuses_after = 5.0
+    world.registry.pacing = world.pacing
+    world.climb(*(f"n{number}.com" for number in range(20)))
+    assert max(at for _, at in world.registry.asked if at < 60) < 10
+
+
+def test_a_name_that_brought_this_rungs_answer_is_not_asked_again(world: World) -> None:
+    brought = finding(Check.RDAP, Reading.NOT_FOUND, name=name("a.com"))
+    reply = world.climb("a.com", "b.com", findings=(brought,))
+    assert world.asked() == ["b.com"]
+    assert texts(reply.open) == ["a.com"]
+    assert brought in reply.findings
 
 
 def test_deferred_messages_are_queue_messages(world: World) -> None:

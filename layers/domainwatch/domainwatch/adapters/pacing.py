@@ -221,6 +221,10 @@ class DynamoPacing:
                 self._dynamo.pause(min(attempt, 2))
         # Everybody is being refused at once, and one of them was heard.
 
+    def blocked_until_ms(self, kind: str, service: str) -> int:
+        """Until when a refusal keeps everybody away; 0 when none did."""
+        return self._pace(kind, service)[0].blocked_until_ms
+
     def services(self, *, now: datetime) -> dict[str, dict[str, Any]]:
         """`ports.Services`: every service that was ever leased, in order."""
         listed = self._dynamo.query(

@@ -37,7 +37,11 @@ def check(name: Name, probes: Probes, *, timeout_s: float) -> Finding:
         except TryLater as exc:
             reason = exc.reason
             continue
-        return _of_reply(reply, name, probes, asked_at, service)
+        finding = _of_reply(reply, name, probes, asked_at, service)
+        if finding.reading is Reading.NOT_FOUND and _service(reply.url) != _service(base):
+            # Not the zone's own denial: nobody asked that host a control question, or leased its time.
+            return replace(finding, reading=Reading.NO_ANSWER, reason="redirected")
+        return finding
     return _finding(name, probes, asked_at, service, reason)
 
 

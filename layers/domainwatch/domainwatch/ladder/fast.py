@@ -49,10 +49,15 @@ def _ask_http(silent: Iterable[Finding], probes: Probes) -> list[Finding]:
 
 
 def _remember_delegated(found: Iterable[Finding], pacing: Pacing) -> None:
-    """One delegated name per suffix is kept: it is a control question for a zone that names none."""
+    """One delegated name per suffix is kept: it is a control question for a zone that names none. When that very name
+    is no longer delegated, another takes its place.
+    """
+    found = list(found)
+    gone = {finding.name.text for finding in found if finding.reading is Reading.NOT_FOUND}
     by_suffix = {finding.name.suffix: finding for finding in found if finding.reading is Reading.REGISTERED}
     for suffix, finding in by_suffix.items():
-        if pacing.delegated_name(suffix) is None:
+        kept = pacing.delegated_name(suffix)
+        if kept is None or kept in gone:
             pacing.remember_delegated(suffix, finding.name.text, at=finding.asked_at)
 
 

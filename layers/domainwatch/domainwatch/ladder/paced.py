@@ -6,7 +6,7 @@ Nothing here sleeps for a registry beyond the slots of a lease that began.
 """
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -16,11 +16,16 @@ from domainwatch.errors import NameRefused, TryLater
 from domainwatch.findings import Check, Finding, Reading
 from domainwatch.names import Name
 from domainwatch.ports import Busy, Lease, Pacing, Probes
-from domainwatch.wire import Message, RungReply, RungRequest, epoch_ms, from_epoch_ms, pack_finding, size_bytes
+from domainwatch.wire import Message, RungReply, RungRequest, digest, epoch_ms, from_epoch_ms, pack_finding, size_bytes
 
 CALL_TIMEOUT_S = 10.0
 # A lease that begins within this time is waited for; a later one goes back on the queue.
 SOON_MS = 2_000
+# Names that wait for a lease come back this long before it begins, and may be this early.
+DEFER_LEAD_MS = 4_000
+HELD_EARLY_MS = 8_000
+# Somebody else's refusal counts for the rest of a lease too; it is looked for this often.
+BLOCK_CHECK_MS = 3_000
 # The most that one lease may last: longer would keep a function waiting for a registry.
 LEASE_MAX_MS = 30_000
 # Leases start at most this far ahead, which is also the longest delay that the queue offers.
@@ -78,17 +83,23 @@ class Rung:
         if visits and all(visit.failure for visit in visits):
             raise visits[0].failure or TryLater("no service could be visited")
         deferred = [message for visit in visits for message in visit.deferred]
+        left = [name for visit in visits for name in visit.left]
         if crowded:
             deferred.append(deferral(self.kind, request, crowded, until_ms=epoch_ms(self.probes.now())))
-        return _reply(request, found, deferred)
+        return _reply(request, found, deferred, left)
 
     def _groups(self, request: RungRequest) -> tuple[dict[str, list[Name]], list[Finding], list[Name]]:
-        """The open names by service; the findings of those that have none; the names that would not fit the reply."""
+        """The open names by service; the findings of those that have none; the names that would not fit the reply. A
+        name that brought this rung's answer along is not asked again.
+        """
         groups: dict[str, list[Name]] = defaultdict(list)
         unserved: list[Finding] = []
         crowded: list[Name] = []
         room = request.batch.room - size_bytes([pack_finding(finding) for finding in request.findings])
+        answered = {finding.name for finding in request.findings if finding.check is self.kind}
         for name in request.open:
+            if name in answered:
+                continue
             service = self.module.service_of(name, self.probes)
             if service is None:
                 unserved.append(self.module.check(name, self.probes, timeout_s=CALL_TIMEOUT_S))
@@ -121,11 +132,13 @@ class _Visit:
     done: Future[None] = field(default_factory=Future)
     found: dict[Name, Finding] = field(default_factory=dict)
     deferred: list[Message] = field(default_factory=list)
+    left: list[Name] = field(default_factory=list)
     spare: deque[_Slot] = field(default_factory=deque)
     refusal: Finding | None = None
     proofs: dict[str, datetime | None] = field(default_factory=dict)
     failure: TryLater | None = None
     lead_ms: int = LEAD_MS
+    block_checked_ms: int = 0
 
     def recover(self, names: Iterable[Name]) -> None:
         """Wait for the visit's end. If the ledger failed it, what it had not come to waits; other answers stand."""
@@ -133,13 +146,16 @@ class _Visit:
             self.done.result()
         except TryLater as exc:
             self.failure = exc
-            settled = self.found.keys() | {name for message in self.deferred for name in message.names}
+            settled = {*self.found, *self.left, *(name for message in self.deferred for name in message.names)}
             self._wait(
                 [name for name in names if name not in settled], Busy(until_ms=self._now_ms(), reason=exc.reason)
             )
 
     def run(self, names: Sequence[Name]) -> None:
         left = list(names)
+        if self.request.batch.patience_s:
+            # Where there are more names than slots, each run begins with others.
+            left.sort(key=lambda name: digest(self.request.batch.run_id, name.text))
         for _ in range(MAX_ROUNDS):
             left = self._ask(self._lease(left))
             if not left:
@@ -164,7 +180,8 @@ class _Visit:
             if isinstance(granted, Busy):
                 self._wait(left, granted)
                 break
-            if granted.start_ms - self._now_ms() > self._patience_ms():
+            early_ms = HELD_EARLY_MS if granted == self.request.batch.lease else self._patience_ms()
+            if granted.start_ms - self._now_ms() > early_ms:
                 held = [left.popleft() for _ in range(min(granted.slots, len(left)))]
                 self._defer(held, until_ms=granted.start_ms, lease=granted)
                 continue
@@ -184,7 +201,15 @@ class _Visit:
         lease = self.request.batch.lease
         if lease is None or (lease.kind, lease.service) != (self.rung.kind.value, self.service):
             return None
-        return lease if self._slots(lease) else None
+        return lease if self._slots(lease) and not self._is_blocked() else None
+
+    def _block_is_news(self) -> bool:
+        return self._now_ms() - self.block_checked_ms > BLOCK_CHECK_MS and self._is_blocked()
+
+    def _is_blocked(self) -> bool:
+        """Whether somebody was refused since the lease was given: then it is void, for whoever holds it."""
+        self.block_checked_ms = self._now_ms()
+        return self.rung.pacing.blocked_until_ms(self.rung.kind.value, self.service) > self.block_checked_ms
 
     def _slots(self, lease: Lease) -> list[_Slot]:
         """The lease's slots that have not passed: a slot missed is lost, never made up for."""
@@ -201,10 +226,17 @@ class _Visit:
             slots=min(wanted, max(1, int(LEASE_MAX_MS / 1000 * limit.per_s))),
             limit=limit,
             now_ms=asked_ms + self.lead_ms,
-            horizon_ms=LOOK_HORIZON_MS if self.request.batch.look else HORIZON_MS,
+            horizon_ms=self._horizon_ms(),
         )
         self.lead_ms = min(SOON_MS // 2, max(LEAD_MS, 2 * (self._now_ms() - asked_ms)))
         return granted
+
+    def _horizon_ms(self) -> int:
+        """How far ahead a lease may begin: not beyond the moment at which the names come again anyway."""
+        if self.request.batch.look:
+            return LOOK_HORIZON_MS
+        patience_s = self.request.batch.patience_s
+        return min(HORIZON_MS, round(patience_s * 1000)) if patience_s else HORIZON_MS
 
     def _patience_ms(self) -> int:
         return LOOK_HORIZON_MS if self.request.batch.look else SOON_MS
@@ -212,9 +244,15 @@ class _Visit:
     # --- waiting ------------------------------------------------------------------------------------------------------
 
     def _wait(self, names: Iterable[Name], busy: Busy) -> None:
-        """No slot is free soon. A look cannot wait and says so; a batch's names go back on the queue."""
+        """No slot is free soon. A look cannot wait and says so; a batch's names go back on the queue, unless they come
+        again about as soon: waiting twice, they would crowd out the others.
+        """
+        patience_s = self.request.batch.patience_s
         if not self.request.batch.look:
-            self._defer(names, until_ms=busy.until_ms, lease=None)
+            if patience_s and busy.until_ms - self._now_ms() >= patience_s * 1000 / 2:
+                self.left += names
+            else:
+                self._defer(names, until_ms=busy.until_ms, lease=None)
             return
         for name in names:
             self.found[name] = Finding(
@@ -237,33 +275,42 @@ class _Visit:
         """Send each question at its slot's time. Returns the names whose slots went by unused: a question sent late
         would follow too closely on another. After a refusal the service is left alone, and the other names wait.
         """
-        calls: list[Future[Finding]] = []
+        calls: list[tuple[Name, Future[Finding | None]]] = []
         unasked: list[Name] = []
         late: list[Name] = []
+        blocked = False
         for slot in plan:
             if slot.name is None:
                 continue
             self._sleep_until(slot.at_ms)
-            self._note_refusal(calls)
+            self._note_refusal(call for _, call in calls)
             if self.refusal is not None or self.rung.remaining_s() < CALL_TIMEOUT_S + RESERVE_S:
                 unasked.append(slot.name)
-            elif self._now_ms() > slot.until_ms:
-                late.append(slot.name)
+            elif blocked := blocked or (bool(calls) and self._block_is_news()):
+                late.append(slot.name)  # the next lease, if there is one, begins after the block
             else:
-                calls.append(self.calls.submit(self._call, slot.name))
-        for call in calls:
-            self.found[call.result().name] = call.result()
-        self._note_refusal(calls)
+                calls.append((slot.name, self.calls.submit(self._call, slot.name, slot.until_ms)))
+        for name, call in calls:
+            answer = call.result()
+            if answer is None:
+                late.append(name)
+            else:
+                self.found[name] = answer
+        self._note_refusal(call for _, call in calls)
         self._wait(unasked, self._busy_after_refusal())
         return late
 
-    def _call(self, name: Name) -> Finding:
+    def _call(self, name: Name, until_ms: int) -> Finding | None:
+        """The answer; None when the slot had gone by before this was sent."""
+        if self._now_ms() > until_ms:
+            return None
         return self.rung.module.check(name, self.rung.probes, timeout_s=CALL_TIMEOUT_S)
 
-    def _note_refusal(self, calls: Iterable[Future[Finding]]) -> None:
+    def _note_refusal(self, calls: Iterable[Future[Finding | None]]) -> None:
         for call in calls:
-            if self.refusal is None and call.done() and call.result().reason == "rate_limited":
-                self.refusal = call.result()
+            answer = call.result() if call.done() else None
+            if self.refusal is None and answer is not None and answer.reason == "rate_limited":
+                self.refusal = answer
                 self.rung.pacing.refused(
                     self.rung.kind.value,
                     self.service,
@@ -294,19 +341,21 @@ class _Visit:
             self.found[finding.name] = finding.proven(proof if self._is_recent(proof) else None)
 
     def _ask_controls(self, suffixes: Iterable[str]) -> None:
-        """Ask about the control name of each suffix. One that gets no slot stays unproven this time."""
-        asked: list[tuple[str, Future[Finding]]] = []
+        """Ask about the control names of each suffix until one is answered as registered. A suffix that gets no slot
+        stays unproven this time.
+        """
         for suffix in suffixes:
-            control = self._control(suffix)
-            slot = self._spare_slot() if control is not None and self.refusal is None else None
-            if slot is not None and control is not None:
+            for control in self._controls(suffix):
+                slot = self._spare_slot() if self.refusal is None else None
+                if slot is None:
+                    return
                 self._sleep_until(slot.at_ms)
-                if self._now_ms() <= slot.until_ms:
-                    asked.append((suffix, self.calls.submit(self._call, control)))
-        for suffix, call in asked:
-            if call.result().reading is Reading.REGISTERED:
-                self._note_proof(suffix, call.result().asked_at)
-        self._note_refusal([call for _, call in asked])
+                call = self.calls.submit(self._call, control, slot.until_ms)
+                answer = call.result()
+                self._note_refusal([call])
+                if answer is not None and answer.reading is Reading.REGISTERED:
+                    self._note_proof(suffix, answer.asked_at)
+                    break
 
     def _spare_slot(self) -> _Slot | None:
         """A slot kept for a control question, or a new one if it comes soon."""
@@ -319,13 +368,20 @@ class _Visit:
             return None
         return next(iter(self._slots(granted)), None)
 
-    def _control(self, suffix: str) -> Name | None:
-        """The zone's own control name, else one that DNS lately showed delegated, else `nic.<suffix>`."""
-        chosen = self.rung.probes.zones.control(suffix) or self.rung.pacing.delegated_name(suffix) or f"nic.{suffix}"
-        try:
-            return Name.control(chosen, suffix)
-        except NameRefused:
-            return None  # a zones file named something that cannot be asked; the witness stays unproven
+    def _controls(self, suffix: str) -> Iterator[Name]:
+        """The zone's own control name. For a zone that names none: one that DNS lately showed delegated, unless it is
+        itself what this is about, and `nic.<suffix>`.
+        """
+        own = self.rung.probes.zones.control(suffix)
+        seen = self.rung.pacing.delegated_name(suffix) if own is None else None
+        in_question = {name.text for name in self.found}
+        for chosen in (own,) if own is not None else (seen, f"nic.{suffix}"):
+            if chosen is None or chosen in in_question:
+                continue
+            try:
+                yield Name.control(chosen, suffix)
+            except NameRefused:
+                continue  # a zones file named something that cannot be asked; the witness stays unproven
 
     def _note_proof(self, suffix: str, at: datetime) -> None:
         self.rung.pacing.prove(self.rung.kind.value, self.service, suffix, at=at)
@@ -367,14 +423,18 @@ def deferral(
         rung=kind.value,
         names=tuple(names),
         facts=request.batch.facts,
-        continue_at=until_ms / 1000,
+        # The batch has some way to go before it is here again.
+        continue_at=(until_ms - DEFER_LEAD_MS if lease else until_ms) / 1000,
+        patience_s=request.batch.patience_s,
         findings=tuple(tuple(pack_finding(finding)) for finding in request.findings if finding.name in waiting),
         lease=lease,
     )
 
 
-def _reply(request: RungRequest, found: Sequence[Finding], deferred: Sequence[Message]) -> RungReply:
-    waiting = {name for message in deferred for name in message.names}
+def _reply(
+    request: RungRequest, found: Sequence[Finding], deferred: Sequence[Message], left: Sequence[Name]
+) -> RungReply:
+    waiting = {name for message in deferred for name in message.names}.union(left)
     asked = {finding.name for finding in found if finding.reason != "no_service"}
     # What is known of a waiting name waits with it, unless it settles the name already.
     brought = [finding for finding in request.findings if finding.name not in waiting or finding.conclusive]
@@ -383,6 +443,7 @@ def _reply(request: RungRequest, found: Sequence[Finding], deferred: Sequence[Me
         open=tuple(name for name in request.open if name not in closed | waiting),
         findings=_fitting((*brought, *found), request.batch.room),
         deferred=tuple(deferred),
+        left=tuple(left),
     )
 
 
