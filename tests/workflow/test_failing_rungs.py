@@ -37,25 +37,25 @@ def test_without_rdap_whois_decides_and_what_it_cannot_know_is_unknown(pipeline:
     assert len(pipeline.announcements("norung-free.com")) == 1
 
 
-def test_a_batch_that_no_rung_answered_is_settled_as_unknown(pipeline: Pipeline) -> None:
-    pipeline.put_names({"dark-free.com": "available", "dark-taken.com": "registered"})
-    pipeline.check(["dark-taken.com"])
-    pipeline.await_statuses({"dark-taken.com": "registered"})
+def test_a_batch_whose_only_registry_rung_failed_is_settled_as_unknown(pipeline: Pipeline) -> None:
+    pipeline.put_names({"dark-free.de": "available", "dark-held.de": "on_hold"})
+    pipeline.check(["dark-held.de"])
+    pipeline.await_statuses({"dark-held.de": "registered"})
     with pipeline.broken("CheckWhoisFunction"):
-        execution = pipeline.ended(pipeline.check(["dark-free.com", "dark-taken.com"], rung="whois"))
+        execution = pipeline.ended(pipeline.check(["dark-free.de", "dark-held.de"]))
     assert execution["status"] == "SUCCEEDED"
-    never_seen, known = pipeline.domain("dark-free.com") or {}, pipeline.domain("dark-taken.com") or {}
+    never_seen, known = pipeline.domain("dark-free.de") or {}, pipeline.domain("dark-held.de") or {}
     assert (never_seen["status"], never_seen["reason"]) == ("unknown", "failed_whois")
     # Silence erases nothing.
     assert (known["status"], known["reason"]) == ("registered", "failed_whois")
     assert known["stale_since"]
-    assert not pipeline.announcements("dark-free.com")
+    assert not pipeline.announcements("dark-free.de")
 
-    pipeline.check(["dark-free.com", "dark-taken.com"])
-    pipeline.await_statuses({"dark-free.com": "available", "dark-taken.com": "registered"})
+    pipeline.check(["dark-free.de", "dark-held.de"])
+    pipeline.await_statuses({"dark-free.de": "available", "dark-held.de": "registered"})
     pipeline.await_quiet()
-    assert (pipeline.domain("dark-taken.com") or {})["stale_since"] is None
-    assert len(pipeline.announcements("dark-free.com")) == 1
+    assert (pipeline.domain("dark-held.de") or {})["stale_since"] is None
+    assert len(pipeline.announcements("dark-free.de")) == 1
 
 
 def test_without_dns_the_registry_decides(pipeline: Pipeline) -> None:
