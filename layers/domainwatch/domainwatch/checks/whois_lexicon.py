@@ -316,3 +316,107 @@ OF_TERMS = _set(
     "access advertising copy copyright data disclosure http https information law laws limits purposes "
     "queries redistribution reserves right rights see terms transmission usage use user users uses you"
 )
+
+# --- What is said of a name beside a denial (`whois_doubts`) --------------------------------------------------------
+
+# Words and phrases of a registry that keeps a name for itself, said of the name or in a line of their own.
+KEPT_WORDS = _set(
+    "withheld withhold platinum premium auction auctioned conflict conflicts conflicting dispute disputed "
+    "disputes udrp locked embargoed embargo blocked sensitive collision unavailable set-aside"
+)
+KEPT_PHRASES = _list(
+    "hold list|holdlist|make an offer|for purchase from the registry|for sale|set aside|not be released|"
+    "held by the registry|held back|reserved"
+)
+# Parts of words for what a name lives through, and for what is being decided about it.
+FATES = _list(
+    "redempt|quarantin|pending|purge|grace|onhold|serverhold|clienthold|auction|backorder|back-order|dispute|"
+    "udrp|withheld|platinum|premium|embargo|sunrise|landrush|inactive|suspend|delete|deletion|expired|restor|"
+    "lock|blocked|collision|moratori|reserved|litigat|sinkhol|seized|revoked|cancel|applicat|applied|allocat|"
+    "nominat|waitlist|wait-list|variant|bundle|judicial|pricing|dropping|dropped|droplist|expiring"
+)
+FATE_PHRASES = _list(
+    "in process|in progress|being processed|under review|on hold|hold list|in transfer|being transferred|"
+    "about to be|release date|drop date|deletion date|will be released|will be purged|to be purged|"
+    "to be released|not yet|coming soon|available from|available on|available soon|available after|released on|"
+    "claims period|for sale|make an offer|starting price|has been registered|is registered|already registered|"
+    "already taken|is taken|subject to|not open|only for|only by|only to|held for|held by|delegated to|drop list|"
+    "court order|contact the registry|contact registry"
+)
+NO_FATE = _set("purged block blocks clock o'clock applicable timelocked netblock")
+MALFORMED = _set(
+    "invalid malformed illegal incorrect unrecognised unrecognized ill-formed ungültig invalido inválido wrong "
+    "bad unparsable erroneous improper"
+)
+# States of a name that is there, in one word.
+TAKEN_WORDS = _set(
+    "registered taken active assigned delegated reserved locked blocked hold owned connected connect used busy "
+    "occupied sold protected unavailable"
+)
+QUESTIONS = _set("query request command input syntax domain name domainname object argument parameter format string")
+POINTERS = _set("this that requested queried above said searched entered following such")
+NAME_NOUNS = _set("domain name domainname object string label sld idn domain-name")
+# After a noun for a name: what makes it part of another noun.
+COMPOUNDS = _set(
+    "server servers registry registries registrar registrars registrant registrants registration registrations "
+    "system service services space holder holders owner owners names database information data record records "
+    "whois lookup search industry commission foundation administrator rules policy policies dispute extension "
+    "zone"
+)
+# Between a pointer and a noun: what it points at instead.
+BREAKERS = _set(
+    "query whois data information service services server database registry policy agreement page response result "
+    "results website site of for in to is are was by from and or on as with about"
+)
+ARTICLES = _set("a an any each every all no your our")
+VERBS = _set(
+    "is was has had will would shall can cannot could may might must should does did in on under not being been "
+    "isn't wasn't hasn't becomes became remains stays belongs exists"
+)
+# Names in general, as terms and help speak of them.
+IN_GENERAL = _set("domains names names' any all registrants registrars registrations users customers")
+# What may be said of a name that is not there: an echo of the question, and how to register it.
+ECHOES = _set(
+    "received related concerning regarding query queried request requested search searching searched lookup whois "
+    "checking results result for"
+)
+BANNER = _set("whois copyright c © rights right reserves")
+# Words of a banner: software, its version, the house.
+OF_SERVERS = BANNER | _set("server service version registry nic hosted operated powered welcome end eof information")
+ADVERTS = _set(
+    "accredited contact available availability register registering registration registrar registrars can may now "
+    "today here online visit go click order buy get want wish would like if via through using about more further "
+    "www url web website site page one own our yours free reseller start begin check also let us"
+)
+HARMLESS = (
+    FILLER
+    | BEING
+    | SUBJECTS_OF_DENIAL
+    | ADVERTS
+    | ECHOES
+    | _set("dominio domínio domaine nom de domena fqdn ace ascii")
+)
+# Labels of what a server says of itself or its answer.
+SERVER_LABELS = _set(
+    "whois server database lookup query queried request copyright terms term conditions notice disclaimer tel "
+    "phone telephone fax email e-mail mail web website url http https www help support version source encoding "
+    "charset timestamp generated visit contact use details detail script language responses codes usage example "
+    "examples ip client host operator powered supported sectorial cctlds registrars policy privacy hours"
+)
+SERVER_TIMES = _set(
+    "date time datetime when update updated last info information more for see results records number of objects "
+    "total registry note served by to server lookup query count elapsed duration"
+)
+# Labels that speak of a name even in a comment.
+OF_A_NAME = _set(
+    "status state reason remark remarks price tier category class phase stage hold release restriction "
+    "restrictions availability available registered registrar premium reserved locked fee notes owner holder"
+)
+HARMLESS_VALUES = _set("domain domains templates redacted none n/a - 0")
+# Headings below which a denial is of something else.
+OTHER_SUBJECTS = _list(
+    "registrar|registrars|registrant|registrants|nameserver|nameservers|name server|name servers|contact|"
+    "contacts|host|hosts|dnssec|reseller|admin|tech|billing|abuse|person|owner|holder|organization|organisation|"
+    "handle|nic-hdl|ds records|ds record|keys|server|servers|registrar information|contact information|"
+    "nameserver information|registrant information|registrar details|contact details"
+)

@@ -23,7 +23,7 @@ class Status:
     ERROR = "error"
 
 
-def _status_of(value: str) -> str:
+def status_of(value: str) -> str:
     parts = " ".join(value.lower().replace("_", " ").split())
     bare = parts.partition("(")[0].strip(" .!,;:-")
     if not bare:
@@ -367,7 +367,7 @@ def _closed(statuses: list[str]) -> bool:
 
 
 def _status(statuses: list[str]) -> str:
-    said = [_status_of(status) for status in statuses]
+    said = [status_of(status) for status in statuses]
     for status in (Status.RESERVED, Status.TAKEN, Status.ERROR, Status.FREE):
         if status in said:
             return status
