@@ -69,6 +69,71 @@ def test_a_retry_after_date_counts_from_the_clock_when_there_is_one() -> None:
     assert answer.retry_after_s == 60.0
 
 
+def denial(title: str, description: str, *, name: str = "palmbay.com") -> Answer:
+    body = {"rdapConformance": ["rdap_level_0"], "errorCode": 404, "title": title, "description": [description]}
+    a_name = Name(text=name, suffix="com")
+    return rdap_reader.read(reply(404, json.dumps(body).encode(), {**RDAP, "retry-after": "7"}), a_name)
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("Too many requests from your address", "rate_limited"),
+        ("Rate limit exceeded", "rate_limited"),
+        ("Request throttled, slow down", "rate_limited"),
+        ("Daily quota used up", "rate_limited"),
+        ("Blocked: too many queries", "rate_limited"),
+        ("Internal error", "server_error"),
+        ("Internal Server Error", "server_error"),
+        ("The backend is unavailable", "server_error"),
+        ("Backend timeout", "server_error"),
+        ("The query timed out", "server_error"),
+        ("Down for maintenance", "server_error"),
+        ("Service temporarily unavailable, try again later", "server_error"),
+    ],
+)
+def test_a_404_of_a_service_in_trouble_is_no_answer(words: str, reason: str) -> None:
+    for answer in (denial(words, ""), denial("Not Found", words), denial(words, "palmbay.com not found")):
+        assert (answer.reading, answer.reason) == (Reading.NO_ANSWER, reason)
+        assert (answer.retry_after_s is not None) == (reason == "rate_limited")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "The name has been withheld by the registry",
+        "This platinum/premium domain is available for purchase from the registry",
+        "palmbay.com is on the registry hold list",
+        "The domain is in auction",
+        "The name is under dispute (UDRP)",
+        "The name is in conflict with another",
+        "The domain is unavailable for registration",
+    ],
+)
+def test_a_404_of_a_name_kept_back_is_reserved(words: str) -> None:
+    assert denial("Not Found", words).reading is Reading.RESERVED
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Domain is in redemption period",
+        "The name is in quarantine until 2027",
+        "pendingDelete",
+        "Registration in process",
+        "Application pending",
+        "The name is on hold",
+    ],
+)
+def test_a_404_of_a_name_that_lives_is_no_answer(words: str) -> None:
+    assert denial("Not Found", words).reading is Reading.NO_ANSWER
+
+
+@pytest.mark.parametrize("name", ["premium-timeout.com", "pending.com", "busy-backend.com", "reserved.com"])
+def test_the_words_of_the_name_itself_say_nothing(name: str) -> None:
+    assert denial("Not Found", f"{name} not found", name=name).reading is Reading.NOT_FOUND
+
+
 JSON = st.recursive(
     st.none()
     | st.booleans()

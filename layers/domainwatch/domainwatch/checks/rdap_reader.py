@@ -3,7 +3,7 @@
 A 404 is a denial only when RDAP itself speaks it: an RDAP or JSON error object with `errorCode` 404 or
 `rdapConformance`, or an empty body under RDAP's own media type (RFC 7480, 5.3). Firewalls, caches and wrong paths say
 404 too. A notice that the name is reserved, blocked or the like makes it `reserved`; one that the service is not for
-this zone makes it no answer.
+this zone, was too busy or broke makes it no answer, and so does one that tells of a name's life (in quarantine).
 """
 
 import json
@@ -41,9 +41,20 @@ _KEPT_BACK = (
     ("expiry_access_period", ("expiry access period",)),
     (
         "reserved",
-        ("reserved", "withheld", "name collision", "not available for registration", "unavailable for registration"),
+        (
+            "reserved",
+            "withheld",
+            "name collision",
+            "hold list",
+            "held back",
+            "in conflict with",
+            "dispute",
+            "udrp",
+            "not available for registration",
+            "unavailable for registration",
+        ),
     ),
-    ("premium", ("premium",)),
+    ("premium", ("premium", "platinum", "auction", "make an offer", "for purchase from the registry")),
     (
         "prohibited",
         (
@@ -64,6 +75,91 @@ _NOT_SERVED = (
     "invalid tld", "tld not", "no such tld", "tld does not exist", "bootstrap", "no bootstrap",
     "out of zone", "not in scope",
 )  # fmt: skip
+# What an error that calls itself 404 says when the service could not look.
+_TROUBLES = (
+    (
+        "rate_limited",
+        (
+            "too many",
+            "rate limit",
+            "rate-limit",
+            "ratelimit",
+            "throttl",
+            "quota",
+            "limit exceeded",
+            "limit reached",
+            "limit has been",
+            "exceeded the",
+            "slow down",
+        ),
+    ),
+    (
+        "server_error",
+        (
+            "internal error",
+            "internal server",
+            "server error",
+            "backend",
+            "back-end",
+            "upstream",
+            "gateway",
+            "service unavailable",
+            "temporarily",
+            "currently unavailable",
+            "is unavailable",
+            "is not available at",
+            "timeout",
+            "timed out",
+            "time-out",
+            "maintenance",
+            "database error",
+            "database is",
+            "connection refused",
+            "connection to",
+            "connection error",
+            "overload",
+            "try again",
+            "try later",
+            "retry",
+            "failed",
+            "failure",
+            "runtimeexception",
+            "sqlexception",
+            "nullpointer",
+            "could not be processed",
+            "unable to process",
+            "unable to connect",
+            "unable to reach",
+            "unable to retrieve",
+            "unable to complete",
+            "busy",
+        ),
+    ),
+)
+# What it says of a name that lives, or is about to.
+_FATES = (
+    "redemption",
+    "quarantine",
+    "pending",
+    "grace period",
+    "in process",
+    "being processed",
+    "under review",
+    "in transfer",
+    "application for",
+    "application pending",
+    "application is",
+    "to be released",
+    "will be released",
+    "to be deleted",
+    "on hold",
+    "already registered",
+    "suspended",
+    "expired",
+    "locked",
+    "sunrise",
+    "landrush",
+)
 # Titles of notices that are terms; they hold every word there is.
 _TERMS = (
     "terms",
@@ -141,7 +237,7 @@ def _of_object(document: Any, name: Name, text: str) -> Answer:
             return _no_answer("contradictory", text)
         return Answer(reading=Reading.NOT_FOUND, reason="status_free", evidence=evidence)
     if not held:
-        kept = "reserved" if statuses & _KEPT_STATUS else _kept_back(_notice_texts(document))
+        kept = "reserved" if statuses & _KEPT_STATUS else _first_of(_KEPT_BACK, _notice_texts(document))
         if kept:
             return Answer(reading=Reading.RESERVED, reason=kept, facts=facts, evidence=evidence)
     return Answer(reading=Reading.REGISTERED, reason="record", facts=facts, evidence=evidence)
@@ -167,13 +263,20 @@ def _of_denial(reply: HttpReply, document: Any, name: Name, text: str) -> Answer
     if "json" not in media_type or (code != 404 and not (code is None and _conforms(document))):
         return _no_answer(_REFUSALS.get(code or 0, "bare_404"), text)
     own_words = list(_error_texts(document))
-    kept = _kept_back([*own_words, *_notice_texts(document)])
+    nameless = [words.replace(name.text, "") for words in own_words]  # the name may be made of any words
+    notices = [words.replace(name.text, "") for words in _notice_texts(document)]
+    trouble = _first_of(_TROUBLES, nameless)
+    if trouble and not _first_of(_KEPT_BACK, [words for words in nameless if "registration" in words]):
+        return _no_answer(trouble, text)
+    kept = _first_of(_KEPT_BACK, [*nameless, *notices])
     if kept:
         return Answer(reading=Reading.RESERVED, reason=kept, evidence=text[:2048])
-    if any(mark in words for words in own_words for mark in _NOT_SERVED):
+    if any(mark in words for words in nameless for mark in _NOT_SERVED):
         return _no_answer("not_served", text)
     if _about_other(document, own_words, name):
         return _no_answer("other_name", text)
+    if any(mark in words for words in [*nameless, *notices] for mark in _FATES):
+        return _no_answer("doubtful", text)
     return Answer(reading=Reading.NOT_FOUND, reason="not_found", evidence=text[:2048])
 
 
@@ -229,9 +332,10 @@ def _notice_texts(document: Mapping[str, Any]) -> Iterator[str]:
                     yield words
 
 
-def _kept_back(texts: Iterable[str]) -> str | None:
+def _first_of(reasons: Iterable[tuple[str, tuple[str, ...]]], texts: Iterable[str]) -> str | None:
+    """The first of the reasons that a text gives."""
     for words in texts:
-        for reason, marks in _KEPT_BACK:
+        for reason, marks in reasons:
             if any(mark in words for mark in marks):
                 return reason
     return None
