@@ -145,6 +145,12 @@ def test_a_deferred_batch_asks_dns_anew_when_its_answer_has_grown_old(
     assert (execution["rung"], [each[1] for each in execution["findings"]]) == (rung, brought)
 
 
+def test_a_message_from_outside_begins_at_the_rung_it_names(world: World) -> None:
+    world.start(body("a.com", reason="manual", rung="whois"))
+    [execution] = world.machine.executions.values()
+    assert execution["rung"] == "whois"
+
+
 def test_a_batch_too_large_for_an_execution_is_halved(world: World) -> None:
     texts = [f"{'x' * 60}{number:03}.com" for number in range(1000)]
     world.watch(*texts)

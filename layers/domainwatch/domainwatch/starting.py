@@ -124,7 +124,8 @@ def _with_dns_anew(message: Message, now: datetime) -> Message:
     """
     old = epoch_ms(now) - DNS_FRESH_MS
     kept = tuple(each for each in message.findings if each[1:2] not in _FAST_CHECKS or each[5] >= old)
-    if message.rung == "fast" or (message.findings and len(kept) == len(message.findings)):
+    fresh = bool(message.findings) and len(kept) == len(message.findings)
+    if message.reason != "deferred" or message.rung == "fast" or fresh:
         return message
     return replace(message, rung="fast", findings=kept)
 

@@ -13,6 +13,8 @@ from domainwatch.api.problems import Problem, bad_request
 
 MAX_BODY_BYTES = 1_000_000
 _MAX_FIELDS = 32
+# What curl and Python's urllib say of a body when nobody told them, and saying nothing, are taken for JSON too.
+_TAKEN_FOR_JSON = frozenset({"application/json", "", "application/x-www-form-urlencoded"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,7 @@ class Request:
         if len(self.body) > MAX_BODY_BYTES:
             raise Problem(413, "too_large", f"a body has at most {MAX_BODY_BYTES} bytes")
         media_type = self.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json":
+        if media_type not in _TAKEN_FOR_JSON and not media_type.endswith("+json"):
             raise Problem(415, "not_json", "send the body as application/json")
         try:
             return json.loads(self.body, parse_constant=_no_constant)
