@@ -124,6 +124,15 @@ NO_DENIALS = [
     "No match for your IP",
     "palmbay.example: found no error",
     "Record not found in cache, try again",
+    "Registrar not found",
+    "Contact not found",
+    "Nameserver does not exist",
+    "No match for registrar",
+    "No name servers found",
+    "Registrar: no entries found",
+    "Contact handle not found: PB1-EXAMPLE",
+    "Host palmbay.example not found",
+    "Type: nameserver\nNot found",
     "no data",
     "not known",
     "nothing",
@@ -171,6 +180,173 @@ def test_what_denies_something_else_is_no_denial_of_the_name(text: str) -> None:
 def test_a_refusal_beside_a_denial_wins(denial: str, refusal: str) -> None:
     for text in (f"{refusal}\n\n{denial}", f"{denial}\n\n% {refusal}\n"):
         assert whois_reader.read(text.format(name="palmbay.example"), NAME).reading is Reading.NO_ANSWER
+
+
+KEPT_BACK = [
+    "This platinum domain is available for purchase. If you would like to make an offer, write to our sales desk.",
+    "This platinum/premium domain is available for purchase from the registry.",
+    "This domain is available for purchase from the registry.",
+    "This domain is a platinum name.",
+    "This name has been withheld by the registry",
+    "This name is on the registry hold list",
+    "registry hold list",
+    "The domain is under dispute (UDRP) and locked",
+    "The name is in conflict with other second level names",
+    "Status: in auction",
+    "available for auction",
+    "Domain is available at auction",
+]
+LIVING = [
+    "Domain is in redemption period.",
+    "The name is in quarantine until 2027-01-01.",
+    "pendingDelete until 2027",
+    "Pending purge",
+    "redemptionPeriod",
+    "Grace period until 2027-01-01",
+    "Status: Registration in process",
+    "Application pending",
+    "Pending create",
+    "Your application for this name is under review",
+    "This domain has lately been deleted and will be released soon.",
+    "Release date: 2027-01-01",
+    "Available from: 2027-01-01",
+    "Invalid query: {name}",
+    "Malformed domain name",
+    "Registered: yes",
+    "Registrar: Palm Inc.",
+    "This domain name is registered.",
+]
+# What no list of ours has: the reader must doubt it for being said of the name.
+UNHEARD_OF = [
+    "State: frozen",
+    "Domain State: in limbo",
+    "Reason: sounds like a city",
+    "Category: geographic",
+    "Tier: gold",
+    "Hold: yes",
+    "Price: 5000 EUR",
+    "This string is on the list of country names.",
+    "The label matches a well-known mark.",
+    "{name} belongs to the ministry of tourism.",
+    "Domain {name} goes to the highest bidder",
+    "The domain may only be had by public bodies.",
+    "This name needs the consent of the council.",
+    "The requested name waits for a decision",
+    "It is kept for the state.",
+]
+# What registries say of themselves, of names in general, and to win customers.
+HARMLESS = [
+    "% Terms of this service: https://registry.test/terms",
+    "For more information visit https://registry.test/",
+    "Please visit www.registry.test to register this domain.",
+    "Register this domain now at https://registry.test/register",
+    "To register this domain name, please contact an accredited registrar.",
+    "If you want to register this domain, see the list of accredited registrars at https://registry.test/list",
+    "This domain is available for registration at any accredited registrar.",
+    "Get your own .example name for only 10 EUR a year at www.registry.test!",
+    ">>> Last update of WHOIS database: 2026-01-01T00:00:00Z <<<",
+    "% This is the .EXAMPLE whois server. It serves domain data only.",
+    "Copyright (c) 2026 Registry of Example",
+    "Whois server version 4.1",
+    "Query time: 12 msec",
+    "WHEN: Thu Jan 01 2026",
+    "Support: support@registry.test",
+    "Tel: +1 555 0100",
+    "Number of results: 0",
+    "Request ID: 4711",
+    "% Query for {name} from 192.0.2.1",
+    "You have queried for {name}",
+    'Search results for "{name}":',
+    "% Any dispute about a domain name is settled under the rules of the registry.",
+    "Domain names that are pending delete are not shown by this service.",
+    "Information about reserved names is found at https://registry.test/reserved",
+    "The registration of a domain name gives no right to the name. Disputes are settled by the courts of Palm Bay.",
+    "% Registration is governed by our policy; blocked and reserved names may not be shown.",
+    "Please note that a name not found here may be reserved or blocked by policy.",
+    "NOTICE: The expiry date shown in this record is the date on which the sponsorship of\n"
+    "the domain name by its registrar ends. This date need not be the date on which the\n"
+    "agreement of the holder of the domain name with the registrar expires or is renewed.",
+    "Users must not use this service to find names that are about to expire or be deleted for commercial purposes.",
+    "Abuse of this service is monitored and logged.",
+    "Hosted by Palm Bay University",
+    "Welcome to the .example registry whois server",
+    "END",
+]
+
+
+def _beside(denial: str, line: str) -> list[str]:
+    """The line before the denial and after it, right there, with a gap, as a comment, and in the same line."""
+    pages = [
+        f"{line}\n{denial}",
+        f"{denial}\n{line}",
+        f"{line}\n\n{denial}\n",
+        f"{denial}\n\n{line}\n",
+        f"{denial}\n% {line}\n\n% terms of use apply\n",
+    ]
+    if "\n" not in denial and denial[0] != "%":
+        pages.append(f"{denial}. {line}")
+    return [page.format(name="palmbay.example") for page in pages]
+
+
+@pytest.mark.parametrize("line", [*KEPT_BACK, *LIVING, *UNHEARD_OF])
+def test_a_denial_beside_what_qualifies_it_is_not_believed(line: str) -> None:
+    for denial in DENIALS:
+        for page in _beside(denial, line):
+            assert whois_reader.read(page, NAME).reading is not Reading.NOT_FOUND, page
+
+
+@pytest.mark.parametrize("line", KEPT_BACK)
+def test_a_name_kept_back_is_reserved_whatever_denies_it(line: str) -> None:
+    for denial in DENIALS:
+        for page in _beside(denial, line):
+            assert whois_reader.read(page, NAME).reading is Reading.RESERVED, page
+
+
+@pytest.mark.parametrize("line", UNHEARD_OF)
+def test_what_is_unheard_of_makes_a_denial_doubtful(line: str) -> None:
+    answer = whois_reader.read(f"No match for palmbay.example\n{line.format(name='palmbay.example')}\n", NAME)
+    assert (answer.reading, answer.reason) == (Reading.NO_ANSWER, "doubtful")
+
+
+@pytest.mark.parametrize("line", HARMLESS)
+def test_harmless_lines_leave_a_denial_as_it_is(line: str) -> None:
+    for denial in DENIALS:
+        for page in (f"{denial}\n\n{line}\n", f"{line}\n\n{denial}\n", f"{denial}\n{line}"):
+            text = page.format(name="palmbay.example")
+            assert whois_reader.read(text, NAME).reading is Reading.NOT_FOUND, text
+
+
+@given(
+    denial=st.sampled_from(DENIALS),
+    qualifier=st.sampled_from([*KEPT_BACK, *LIVING, *UNHEARD_OF]),
+    around=st.lists(st.sampled_from(HARMLESS), max_size=5),
+    at=st.integers(0, 5),
+    first=st.booleans(),
+)
+def test_a_qualifying_line_is_found_among_any_others(
+    denial: str, qualifier: str, around: list[str], at: int, first: bool
+) -> None:
+    lines = [*around[:at], qualifier, *around[at:]]
+    page = "\n\n".join([*lines, denial] if first else [denial, *lines]).format(name="palmbay.example")
+    assert whois_reader.read(page, NAME).reading is not Reading.NOT_FOUND
+
+
+@pytest.mark.parametrize("denial", [text for text in DENIALS if "\n" not in text])
+def test_a_denial_that_stands_twice_is_doubtful(denial: str) -> None:
+    text = f"{denial}\n\n{denial}\n".format(name="palmbay.example")
+    assert whois_reader.read(text, NAME).reading is Reading.NO_ANSWER
+
+
+@pytest.mark.parametrize("heading", ["Registrar:", "Name Servers:", "Registrant:", "Technical Contact:", "Contacts"])
+@pytest.mark.parametrize("denial", ["Not found", "No match found", "No entries found", "No records found."])
+def test_what_is_not_found_under_a_heading_is_not_the_name(heading: str, denial: str) -> None:
+    for text in (
+        f"{heading}\n{denial}",
+        f"{heading}\n    {denial}",
+        f"{heading} {denial}",
+        f"palmbay.example\n\n{heading}\n  {denial}",
+    ):
+        assert whois_reader.read(text, NAME).reading is not Reading.NOT_FOUND, text
 
 
 def _calls(text: str) -> int:

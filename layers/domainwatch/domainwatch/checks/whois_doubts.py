@@ -266,7 +266,7 @@ def _harmless(statement: Statement) -> bool:
     if not lexicon.DENIALS.isdisjoint(words):
         return False
     if not lexicon.ECHOES.isdisjoint(words):
-        if statement.line.comment and len(words) <= 6:
+        if statement.line.comment and len(words) <= 6 and words[-1] == OWN:
             return lexicon.TAKEN_WORDS.isdisjoint(words)
         words = [word for word in words if not word[0].isdigit()]  # when it was asked, and by which address
     if not lexicon.HARMLESS.issuperset(words):
