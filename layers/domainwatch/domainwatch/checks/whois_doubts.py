@@ -17,7 +17,7 @@ from itertools import pairwise
 from domainwatch.checks import whois_lexicon as lexicon
 from domainwatch.checks.whois_page import entry_of, field_of, is_host
 from domainwatch.checks.whois_record import Status, status_of
-from domainwatch.checks.whois_statements import OTHER, OWN, Statement, denies
+from domainwatch.checks.whois_statements import OTHER, OWN, Statement
 
 _MAX_HEADLESS_WORDS = 12
 _MAX_SENTENCE_WORDS = 40
@@ -72,14 +72,14 @@ def malformed(statement: Statement) -> bool:
         and not lexicon.MALFORMED.isdisjoint(words)
         and not lexicon.QUESTIONS.isdisjoint(words)
         and lexicon.OF_TERMS.isdisjoint(words)
-        and not denies(statement)
+        and not statement.denies
     )
 
 
 def doubt(said: list[Statement]) -> Statement | None:
     """The first statement that makes a denial beside it worth nothing."""
     denying = {
-        id(each.line): each.whole for each in reversed(said) if not (each.composed or each.long) and denies(each)
+        id(each.line): each.whole for each in reversed(said) if each.denies and not each.composed
     }  # line → whether the denial is all of it
     below = _below(said, denying)
     for statement in said:
@@ -88,7 +88,7 @@ def doubt(said: list[Statement]) -> Statement | None:
             return statement
         if statement.composed:
             continue
-        if denies(statement):
+        if statement.denies:
             if _of_something_else(statement):
                 return statement
         elif (
@@ -126,7 +126,9 @@ def twice(denials: Iterable[Statement]) -> Statement | None:
 def points_at_the_name(statement: Statement) -> bool:
     """Whether a sentence is about the name that was asked: by name, by a word that points at it, or as its subject."""
     words = statement.words
-    if OWN in words and (statement.in_full or len(words) <= 4):  # a first label may be a word of any language
+    if OWN in words and (
+        statement.in_full or len(words) <= 4 or words[0] == OWN
+    ):  # a first label may be a word of any language
         return True
     for at, word in enumerate(words):
         if word in lexicon.POINTERS and _leads_to_a_name(words[at + 1 : at + 5]):
@@ -217,7 +219,7 @@ def _troubled(statement: Statement) -> bool:
     words = statement.words
     if len(words) > 12 or statement.long or not statement.alone or lexicon.TROUBLE.isdisjoint(words):
         return False
-    return lexicon.OF_TERMS.isdisjoint(words) and not denies(statement)
+    return lexicon.OF_TERMS.isdisjoint(words) and not statement.denies
 
 
 def _of_something_else(statement: Statement) -> bool:
@@ -256,7 +258,7 @@ def _harmless(statement: Statement) -> bool:
     """An echo of the question, a free status, or an invitation to register."""
     entry = entry_of(statement.line)
     found = field_of(entry.label) if entry.label else None
-    if OWN in statement.words and len(entry.value.split()) == 1 and len(entry.label.split()) <= _MAX_LABEL_WORDS:
+    if statement.words[-1] == OWN and len(entry.value.split()) == 1 and len(entry.label.split()) <= _MAX_LABEL_WORDS:
         return lexicon.TAKEN_WORDS.isdisjoint(statement.words)
     if found and found[0] == "status":
         return True  # the record's business

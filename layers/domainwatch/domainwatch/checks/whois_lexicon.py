@@ -341,7 +341,7 @@ FATE_PHRASES = _list(
     "to be released|not yet|coming soon|available from|available on|available soon|available after|released on|"
     "claims period|for sale|make an offer|starting price|has been registered|is registered|already registered|"
     "already taken|is taken|subject to|not open|only for|only by|only to|held for|held by|delegated to|drop list|"
-    "court order|contact the registry|contact registry"
+    "court order|not free|not for|contact the registry|contact registry"
 )
 NO_FATE = _set("purged block blocks clock o'clock applicable timelocked netblock")
 MALFORMED = _set(
@@ -382,7 +382,10 @@ ECHOES = _set(
 )
 BANNER = _set("whois copyright c © rights right reserves")
 # Words of a banner: software, its version, the house.
-OF_SERVERS = BANNER | _set("server service version registry nic hosted operated powered welcome end eof information")
+OF_SERVERS = BANNER | _set(
+    "server service version registry nic hosted operated powered welcome end eof information session connection "
+    "servidor serveur dominios domínios query objects format output details helpdesk support"
+)
 ADVERTS = _set(
     "accredited contact available availability register registering registration registrar registrars can may now "
     "today here online visit go click order buy get want wish would like if via through using about more further "
@@ -404,8 +407,8 @@ SERVER_LABELS = _set(
     "examples ip client host operator powered supported sectorial cctlds registrars policy privacy hours"
 )
 SERVER_TIMES = _set(
-    "date time datetime when update updated last info information more for see results records number of objects "
-    "total registry note served by to server lookup query count elapsed duration"
+    "date time datetime when update updated last results records number of objects total served by to server lookup "
+    "query count elapsed duration registry response provided responsible ms"
 )
 # Labels that speak of a name even in a comment.
 OF_A_NAME = _set(

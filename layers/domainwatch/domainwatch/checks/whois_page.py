@@ -9,7 +9,7 @@ from domainwatch.names import Name
 # A record is at most some ten kilobytes. What lies beyond can add nothing, but a text this long is never believed to be
 # a denial.
 MAX_CHARS = 64 * 1024
-MAX_LINES = 800
+MAX_LINES = 500
 _MAX_LINE_CHARS = 400
 _MAX_LABEL_CHARS = 60
 _COMMENT_MARKS = "%#;>"

@@ -11,14 +11,18 @@ reserved where the record says so; reserved → reserved; not found → not foun
 looked for first: no throttle page holds one, and terms below a record must not hide it.
 """
 
+from itertools import islice
+
 from domainwatch.checks import whois_lexicon as lexicon
 from domainwatch.checks.answer import Answer
 from domainwatch.checks.whois_doubts import doubt, malformed, reserved, twice
 from domainwatch.checks.whois_page import Page
 from domainwatch.checks.whois_record import Record, Status, record_of
-from domainwatch.checks.whois_statements import EDGES, OWN, Statement, denies, name_like, spaced, statements
+from domainwatch.checks.whois_statements import EDGES, OWN, Statement, name_like, spaced, statements
 from domainwatch.findings import Reading
 from domainwatch.names import Name
+
+_MAX_STATEMENTS = 600  # the longest terms have a tenth of them
 
 
 def read(text: str, name: Name, *, complete: bool = True) -> Answer:
@@ -33,7 +37,9 @@ def read(text: str, name: Name, *, complete: bool = True) -> Answer:
         return _of_record(record)
     if page.cut:
         return _no_answer("too_long", text)
-    said = list(statements(page))
+    said = list(islice(statements(page), _MAX_STATEMENTS + 1))
+    if len(said) > _MAX_STATEMENTS:
+        return _no_answer("too_long", text)
     short = [statement for statement in said if not statement.long]
     refusal = _refusal(page, short)
     if refusal is not None:
@@ -74,7 +80,7 @@ def _without_record(page: Page, record: Record, said: list[Statement]) -> Answer
 
 def _denial(page: Page, record: Record, said: list[Statement]) -> Answer:
     short = [statement for statement in said if not statement.long]
-    denials = [statement for statement in short if denies(statement)]
+    denials = [statement for statement in short if statement.denies]
     if record.other or record.unclear or any(statement.names_other for statement in denials):
         return _no_answer("other_name", page.text)
     denied = [statement for statement in denials if not statement.tail or OWN in statement.words]
@@ -89,7 +95,7 @@ def _denial(page: Page, record: Record, said: list[Statement]) -> Answer:
         return _no_answer("contradictory", page.text)
     if record.status not in {Status.NONE, Status.FREE}:
         return _no_answer("doubtful", page.text)
-    doubtful = doubt(said) or twice(denied)
+    doubtful = twice(denied) or doubt(said)
     if doubtful is not None:
         return _no_answer("doubtful", doubtful.raw)
     evidence = denied[0].raw if denied else record.evidence

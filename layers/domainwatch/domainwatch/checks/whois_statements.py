@@ -33,6 +33,7 @@ class Statement:
     composed: bool
     in_full: bool
     below: str
+    denies: bool  # that the name (or whatever it names) is in any database; never so of a long one
 
     @property
     def raw(self) -> str:
@@ -61,10 +62,14 @@ def statements(page: Page) -> Iterator[Statement]:
             words = tuple(_words(sentence, page))
             if not words or (long and not at and len(sentences) > 1):
                 continue
-            statement = Statement(
+            text = " ".join(words)
+            denies = not long and _denies(words, text)
+            if denies and len(sentences) == 1:
+                unfinished = 0  # complete as it stands: what follows is no part of it
+            yield Statement(
                 line=line,
                 words=words,
-                text=" ".join(words),
+                text=text,
                 tail=tail,
                 starts=not tail or at > 1,
                 alone=alone,
@@ -73,10 +78,8 @@ def statements(page: Page) -> Iterator[Statement]:
                 composed=not at and len(sentences) > 1,
                 in_full=OWN in words and any(own in sentence.casefold() for own in page.own),
                 below=below,
+                denies=denies,
             )
-            if unfinished and not long and len(sentences) == 1 and denies(statement):
-                unfinished = 0  # complete as it stands: what follows is no part of it
-            yield statement
 
 
 def _sentences(body: str) -> list[str]:
@@ -119,14 +122,14 @@ def name_like(word: str) -> bool:
     )
 
 
-def denies(statement: Statement) -> bool:
-    """True for a statement that the name (or whatever it names) is in no database. See `Statement.names_other`."""
-    text = statement.text.replace(OTHER, OWN)
+def _denies(said: tuple[str, ...], text: str) -> bool:
+    """True for words that the name (or whatever they name) is in no database. See `Statement.names_other`."""
+    text = text.replace(OTHER, OWN)
     if text in lexicon.WHOLE_DENIALS or text.startswith(lexicon.DENIAL_PHRASES):
         return True
     if _predicate(text) in lexicon.FREE_PREDICATES:
         return True
-    words = [OWN if word == OTHER else word for word in _without_the_database(statement.words)]
+    words = [OWN if word == OTHER else word for word in _without_the_database(said)]
     if words[:1] == ["error"]:
         words = words[1:]
     words = [word for word in words if not _is_code(word)]
