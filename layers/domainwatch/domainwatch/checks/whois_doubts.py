@@ -265,6 +265,8 @@ def _harmless(statement: Statement) -> bool:
     if statement.line.comment and not lexicon.BANNER.isdisjoint(statement.words):
         return lexicon.TAKEN_WORDS.isdisjoint(statement.words)
     words = [part for word in statement.words if not _is_address(word) for part in word.split("_")]
+    if "no results" in statement.text:
+        words = [word for word in words if word != "no"]
     if not lexicon.DENIALS.isdisjoint(words):
         return False
     if not lexicon.ECHOES.isdisjoint(words):
@@ -296,10 +298,21 @@ def _unknown_field(statement: Statement) -> bool:
     found = field_of(entry.label)
     if found and found[0] == "status":
         return status_of(entry.value) not in {Status.FREE, Status.TAKEN, Status.RESERVED}  # those the record has
-    if statement.line.comment and (lexicon.OF_A_NAME.isdisjoint(label) or any(map(_is_address, statement.words))):
+    if statement.line.comment and (lexicon.OF_A_NAME.isdisjoint(label) or not _short_of_the_name(entry.value)):
         return False
     if lexicon.SERVER_TIMES.issuperset(label) or not lexicon.SERVER_LABELS.isdisjoint(label):
         return False
+    if entry.value.lower().strip(" .!") in lexicon.FREE_STATUS:
+        return False  # `Availability: free`, `Message: domain not found`
+    if len(label) == 1 and label[0] in lexicon.BEING and value == ["no"]:
+        return False  # `Registered: no`
     if "whois" in statement.text or (len(value) == 1 and value[0] in lexicon.HARMLESS_VALUES):
         return False
     return not (len(value) == 1 and (_is_address(value[0]) or is_host(value[0])))
+
+
+def _short_of_the_name(value: str) -> bool:
+    """A remark that is not plainly about the server: `this output has been filtered`."""
+    words = [word.strip(".,;!") for word in value.lower().split()]
+    of_the_server = not (lexicon.OF_SERVERS | lexicon.OF_TERMS | lexicon.IN_GENERAL).isdisjoint(words)
+    return not of_the_server and not any(map(_is_address, words))

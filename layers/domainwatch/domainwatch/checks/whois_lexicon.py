@@ -384,7 +384,8 @@ BANNER = _set("whois copyright c © rights right reserves")
 # Words of a banner: software, its version, the house.
 OF_SERVERS = BANNER | _set(
     "server service version registry nic hosted operated powered welcome end eof information session connection "
-    "servidor serveur dominios domínios query objects format output details helpdesk support"
+    "servidor serveur dominios domínios query objects format output details helpdesk support "
+    "generated processed charge seconds msec ms"
 )
 ADVERTS = _set(
     "accredited contact available availability register registering registration registrar registrars can may now "
@@ -408,12 +409,14 @@ SERVER_LABELS = _set(
 )
 SERVER_TIMES = _set(
     "date time datetime when update updated last results records number of objects total served by to server lookup "
-    "query count elapsed duration registry response provided responsible ms"
+    "query count elapsed duration registry response provided "
+    "responsible ms tld zone extension code error"
 )
 # Labels that speak of a name even in a comment.
 OF_A_NAME = _set(
     "status state reason remark remarks price tier category class phase stage hold release restriction "
-    "restrictions availability available registered registrar premium reserved locked fee notes owner holder"
+    "restrictions availability available registered registrar premium reserved locked fee notes owner holder "
+    "note info information message comment comments"
 )
 HARMLESS_VALUES = _set("domain domains templates redacted none n/a - 0")
 # Headings below which a denial is of something else.
