@@ -151,6 +151,8 @@ REFUSALS = [
     "Please try again later.",
     "Requests of this client are not permitted.",
     "TLD is not supported.",
+    "The backend is down",
+    "Backend error",
     "% Excessive querying, grace period of 30 seconds.",
     "Number of queries exceeded",
     "queried interval is too short.",
@@ -233,6 +235,10 @@ UNHEARD_OF = [
     "This name needs the consent of the council.",
     "The requested name waits for a decision",
     "It is kept for the state.",
+    "% {name}: frozen",
+    "Can be registered: no",
+    "Information: kept by the crown",
+    "Only for municipalities",
 ]
 # What registries say of themselves, of names in general, and to win customers.
 HARMLESS = [
@@ -269,6 +275,12 @@ HARMLESS = [
     "Users must not use this service to find names that are about to expire or be deleted for commercial purposes.",
     "Abuse of this service is monitored and logged.",
     "Hosted by Palm Bay University",
+    "% Note: this output has been filtered.",
+    "Important: this service gives the least data set that the rules of the house ask for",
+    "We run the backend registry for all domain names of the islands.",
+    "Zone: example",
+    "Code: 404",
+    "Your search for {name} returned no results.",
     "Welcome to the .example registry whois server",
     "END",
 ]

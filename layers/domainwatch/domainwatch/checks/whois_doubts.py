@@ -176,9 +176,12 @@ def _pieces(words: Iterable[str]) -> set[str]:
 
 
 def _plain_spoken(statement: Statement) -> bool:
-    """No prose: no end of a wrapped sentence, none of the words of terms, nothing about names in general."""
-    words = statement.words
-    return statement.starts and lexicon.OF_TERMS.isdisjoint(words) and lexicon.IN_GENERAL.isdisjoint(words)
+    return statement.starts and _plain(statement.words)
+
+
+def _plain(words: tuple[str, ...]) -> bool:
+    """No prose: none of the words of terms, nothing about names in general."""
+    return lexicon.OF_TERMS.isdisjoint(words) and lexicon.IN_GENERAL.isdisjoint(words)
 
 
 def _of_fate(statement: Statement) -> bool:
@@ -249,9 +252,9 @@ def _it(statement: Statement) -> bool:
 
 def _unknown_beside(statement: Statement) -> bool:
     """A short sentence in the line of a denial, in words that are not known."""
-    words = statement.words
+    words = statement.words[1:] if statement.words[0] in lexicon.OF_A_NAME else statement.words
     of_the_server = not lexicon.OF_SERVERS.isdisjoint(words) or any(map(_is_address, words))
-    return len(words) <= 8 and _plain_spoken(statement) and not of_the_server and not _harmless(statement)
+    return statement.starts and len(words) <= 8 and _plain(words) and not of_the_server and not _harmless(statement)
 
 
 def _harmless(statement: Statement) -> bool:
@@ -293,7 +296,7 @@ def _unknown_field(statement: Statement) -> bool:
     label, value = entry.label.split(), entry.value.lower().split()
     if not label or not value or len(label) > _MAX_LABEL_WORDS or len(value) > _MAX_VALUE_WORDS:
         return False
-    if OWN in statement.words:
+    if OWN in statement.words or (len(value) > 6 and not lexicon.OF_TERMS.isdisjoint(value)):
         return False  # judged as a sentence
     found = field_of(entry.label)
     if found and found[0] == "status":

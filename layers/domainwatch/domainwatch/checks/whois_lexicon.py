@@ -295,7 +295,10 @@ BROKEN_MARKS = _list(
     "unknown tld|invalid tld|name or service not known|server busy|server is busy|system busy|is busy|"
     "try again|query failed|lookup failed|search failed|failed to|refused|out of service|syntax error|"
     "malformed|does not have any records for that zone|unsupported|no whois server|not authoritative|"
-    "can not be answered|cannot be answered|does not serve|backend|exception|bad gateway|gateway time|"
+    "can not be answered|cannot be answered|does not serve|"
+    "backend un|backend is|backend err|backend fail|backend time|backend not|backend conn|backend serv|"
+    "backend down|to backend|exception|"
+    "bad gateway|gateway time|"
     "no such tld|tld not|not managed by this|unavailable at this time|invalid request|bad request|"
     "unknown command|invalid command"
 )
@@ -383,7 +386,7 @@ ECHOES = _set(
 BANNER = _set("whois copyright c © rights right reserves")
 # Words of a banner: software, its version, the house.
 OF_SERVERS = BANNER | _set(
-    "server service version registry nic hosted operated powered welcome end eof information session connection "
+    "server service version registry nic hosted operated powered welcome end eof session connection "
     "servidor serveur dominios domínios query objects format output details helpdesk support "
     "generated processed charge seconds msec ms"
 )
