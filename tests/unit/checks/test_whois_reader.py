@@ -279,6 +279,7 @@ HARMLESS = [
     "Important: this service gives the least data set that the rules of the house ask for",
     "We run the backend registry for all domain names of the islands.",
     "Zone: example",
+    "This information is made up. It is given by one who\nhas seen it all, and is free to copy.",
     "Code: 404",
     "Your search for {name} returned no results.",
     "Welcome to the .example registry whois server",
@@ -359,6 +360,12 @@ def test_what_is_not_found_under_a_heading_is_not_the_name(heading: str, denial:
         f"palmbay.example\n\n{heading}\n  {denial}",
     ):
         assert whois_reader.read(text, NAME).reading is not Reading.NOT_FOUND, text
+
+
+def test_the_date_of_the_database_is_no_record_of_the_name() -> None:
+    denial = "No entries found for the selected source(s).\nDomain palmbay.example is not registered."
+    text = f"{denial}\n\nLast updated on 2026-01-01T00:00:00Z\n"
+    assert whois_reader.read(text, NAME).reading is Reading.NOT_FOUND
 
 
 def _calls(text: str) -> int:

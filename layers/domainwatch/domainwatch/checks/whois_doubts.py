@@ -93,7 +93,7 @@ def doubt(said: list[Statement]) -> Statement | None:
                 return statement
         elif (
             _unknown_of_the_name(statement)
-            or _it(statement)
+            or ((statement.whole or beside) and _it(statement))
             or _unknown_field(statement)
             or ((beside or id(statement.line) in below) and _unknown_beside(statement))
         ):

@@ -345,7 +345,7 @@ def record_of(page: Page) -> Record:
     kinds = set(walk.kinds) | {name for name in ("registrar", "id") if name in values} | set(dates)
     if walk.servers:
         kinds.add("nameserver")
-    if status is Status.FREE:
+    if status is Status.FREE or (kinds == {"updated"} and status is Status.NONE):
         kinds.discard("updated")  # of the database, not of a name
     if status is Status.NONE and walk.statuses and _closed(walk.statuses):
         status = Status.TAKEN if len(kinds) >= 2 else Status.RESERVED
