@@ -102,11 +102,12 @@ def doubt(said: list[Statement]) -> Statement | None:
 
 
 def _below(said: list[Statement], denying: Container[int]) -> set[int]:
-    """The lines right below a denial, where they are marked as it is and have no label."""
+    """The short lines right below a denial, where they are marked as it is and have no label."""
     found = set()
     lines = list({id(each.line): each.line for each in said}.values())
     for one, other in pairwise(lines):
-        if id(one) in denying and not other.after_gap and one.comment == other.comment and not entry_of(other).label:
+        adjacent = not other.after_gap and one.comment == other.comment
+        if adjacent and id(one) in denying and len(other.body.split()) <= 8 and not entry_of(other).label:
             found.add(id(other))
     return found
 
