@@ -31,9 +31,10 @@ STATUSES_OF: Mapping[str, tuple[str, ...]] = {
 """What a label of an answers file means for the final status."""
 HOP_BY_HOP = {"connection", "content-length", "transfer-encoding", "content-encoding", "content-type", "keep-alive"}
 ABOUT = re.compile(
-    r"(?:domain(?:[ _-]?name)?\s*[:=]?|no match for|error for|request\]? *>>|query *:|\bdomain)\s*[\"'\[]?"
-    r"(?P<name>[\w-]+(?:\.[\w-]+)+)",
-    re.IGNORECASE,
+    r"(?:domain(?:[ _-]?name)?\s*[:=]?|no match for|not found\s*:|entries found for|error for|request\]? *>>|query *:|"
+    r"\bdomain)\s*[\"'\[]?(?P<name>[\w-]+(?:\.[\w-]+)+)"
+    r"|^(?P<first>[\w-]+(?:\.[\w-]+)+) (?:- )?no match",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
@@ -138,7 +139,7 @@ def _rdap_answer(place: str, entry: dict[str, Any], entry_id: str, number: int) 
 def _name_in_text(text: str, tld: str) -> str:
     """The name a WHOIS text is about, if it says so; empty otherwise."""
     for found in ABOUT.finditer(text):
-        name = to_ascii(found["name"])
+        name = to_ascii(found["name"] or found["first"])
         if name.endswith(f".{tld}") and is_host(name) and not name.startswith(("www.", "whois.", "-")):
             return name
     return ""

@@ -236,6 +236,8 @@ def _verdict(view: View, world: World, seen: Seen, ticker: "Ticker") -> Sequence
         judged = world.judge(seen.statuses)
         false = len(judged["false_available"])
         view.say(f"{judged['right']} of {judged['total']} names got the right verdict; false available: {false}")
+        if judged["refused"]:
+            view.say(f"  {len(judged['refused'])} of the others are no registrable names and were refused at the door")
         for truth, count in judged["by_truth"].items() if seen.recorded else ():
             whole = count["right"] + count["wrong"] + count["refused"]
             view.say(f"  {truth}: {count['right']} of {whole} ({count['right'] / whole:.1%})")
