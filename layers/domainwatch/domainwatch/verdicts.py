@@ -84,7 +84,8 @@ class Verdict:
 # answers each set gave on recorded answers, rounded down. A larger set never has a smaller number than one it contains.
 _REGISTERED = {Check.HTTP: 0.6, Check.DNS: 0.99, Check.WHOIS: 0.99, Check.RDAP: 0.995}
 _RESERVED = {Check.HTTP: 0.0, Check.DNS: 0.0, Check.WHOIS: 0.95, Check.RDAP: 0.97}
-_BOTH = frozenset({Check.RDAP, Check.WHOIS})
+_REGISTRY_CHECKS = (Check.RDAP, Check.WHOIS)
+_BOTH = frozenset(_REGISTRY_CHECKS)
 # (witnesses, DNS denied the name too) -> confidence on a first look, and confirmed by a second.
 _FREE: Mapping[tuple[frozenset[Check], bool], tuple[float, float]] = {
     (_BOTH, True): (0.98, 0.995),
@@ -148,7 +149,7 @@ def _positive(
 def _free_or_unknown(fresh: Mapping[Check, Finding], known: Known, now: datetime, delays: Delays) -> Verdict:
     witnesses = {
         check: fresh[check]
-        for check in _BOTH
+        for check in _REGISTRY_CHECKS
         if check in fresh and fresh[check].reading is Reading.NOT_FOUND and fresh[check].proven_at is not None
     }
     denied = Check.DNS in fresh and fresh[Check.DNS].reading is Reading.NOT_FOUND
