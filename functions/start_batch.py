@@ -12,5 +12,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     received = [Received(message_id=record["messageId"], body=record["body"]) for record in event["Records"]]
     started = wiring.starter().start(received)
     logger.info("started", executions=started.executions, repeated=started.repeated, buried=started.buried)
-    count({"BatchesStarted": started.executions, "MessagesBuried": started.buried})
+    if started.errors:
+        logger.error("not_started", errors=list(started.errors))
+    count(
+        {"BatchesStarted": started.executions, "MessagesBuried": started.buried, "MessagesFailed": len(started.failed)}
+    )
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in started.failed]}

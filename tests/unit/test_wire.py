@@ -107,6 +107,16 @@ def test_the_plainest_message_has_exactly_the_contracts_fields() -> None:
         ({"continue_at": True}, "continue_at"),
         ({"lease": {"kind": "rdap"}}, "lease"),
         ({"lease": []}, "lease"),
+        ({"lease": {"kind": "rdap", "service": "a", "start_ms": 1e999, "slots": 1, "interval_ms": 1}}, "lease"),
+        ({"lease": {"kind": "rdap", "service": "\ud800", "start_ms": 1, "slots": 1, "interval_ms": 1}}, "lease"),
+        ({"run_id": "\ud800"}, "run_id"),
+        ({"findings": [["example.com", "dns"]]}, "finding"),
+        ({"findings": [["example.com", "dns", "registered", "x", "s", "soon"]]}, "finding"),
+        ({"findings": [["example.com", "dns", "registered", "x", "s", 1e300]]}, "finding"),
+        ({"findings": [[["example.com"], "rdap"]]}, "finding"),
+        ({"findings": [["example.com", "rdap", "zzz", "", "", 1]]}, "finding"),
+        ({"findings": [["example.com", "rdap", "registered", "", "", 1, 1, 0, {"created_at": "nonsense"}]]}, "finding"),
+        ({"findings": [list(range(11))]}, "finding"),
     ],
 )
 def test_a_malformed_message_says_what_is_wrong_with_it(change: dict[str, Any], what: str) -> None:

@@ -109,7 +109,7 @@ class Settler:
             and verdict.status is Status.REGISTERED is known.status
             and (verdict.phase, known.stale_since) == (known.phase, None)
             and all(finding.check is Check.DNS for finding in findings)
-            and _results(findings, verdict, known) == known.results
+            and _results(findings, verdict.status, known) == known.results
         )
         if plain:
             statuses[verdict.status.value] = statuses.get(verdict.status.value, 0) + 1
@@ -187,10 +187,14 @@ def settled_name(
         # A rung that failed left nothing behind; that nobody else serves the name is not why it is unknown.
         verdict = replace(verdict, reason=f"failed_{request.failed[-1]}")
     attributes = _attributes_after(watched.attributes, known, verdict, findings, now)
+    # What is not sure enough to be announced is not called available in a check's result either.
+    sure = verdict.status is not Status.AVAILABLE or verdict.confidence >= rules.threshold
+    said = verdict.status if sure else Status.LIKELY_AVAILABLE
+    attributes["results"] = _results(findings, said, known)
     announce = _to_announce(attributes, verdict, rules)
     if announce:
         attributes["announced"] = True
-    told = [*_results_told(known, verdict, findings, rules, now)]
+    told = [*_results_told(known, said, findings, rules, now)]
     episode = int(attributes.get("episode", 0))
     if announce:
         told.append(
@@ -233,7 +237,6 @@ def _attributes_after(
     before: Mapping[str, Any], known: Known, verdict: Verdict, findings: Sequence[Finding], now: datetime
 ) -> dict[str, Any]:
     after = dict(before)
-    after["results"] = _results(findings, verdict, known)
     if verdict.status is Status.UNKNOWN:
         # Silence erases nothing: the last known status stays, and since when it is stale is said.
         after["reason"] = verdict.reason
@@ -290,8 +293,8 @@ def _differs(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     return any((before.get(key) or None) != (after.get(key) or None) for key in keys)
 
 
-def _results(findings: Iterable[Finding], verdict: Verdict, known: Known) -> dict[str, str]:
-    told = {finding.check.value: events.result_word(finding, verdict.status) for finding in findings}
+def _results(findings: Iterable[Finding], status: Status, known: Known) -> dict[str, str]:
+    told = {finding.check.value: events.result_word(finding, status) for finding in findings}
     return {**known.results, **told}
 
 
@@ -302,13 +305,13 @@ def _to_announce(attributes: Mapping[str, Any], verdict: Verdict, rules: Rules) 
 
 
 def _results_told(
-    known: Known, verdict: Verdict, findings: Sequence[Finding], rules: Rules, now: datetime
+    known: Known, status: Status, findings: Sequence[Finding], rules: Rules, now: datetime
 ) -> Iterable[OutboxEvent]:
     """Each check's result that differs from that check's last one; every result where that is asked for."""
     for finding in findings:
-        word = events.result_word(finding, verdict.status)
+        word = events.result_word(finding, status)
         if rules.every_check or known.results.get(finding.check.value) != word:
-            yield events.result_event(finding, verdict.status, at=now)
+            yield events.result_event(finding, status, at=now)
 
 
 def _types(known: Known, verdict: Verdict, *, announce: bool) -> Iterable[str]:

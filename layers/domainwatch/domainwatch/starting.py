@@ -1,6 +1,6 @@
 """From the queue to the state machine: one message is one execution, however often it is delivered."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
@@ -18,8 +18,8 @@ MAX_QUEUE_DELAY_S = 900
 # DNS findings older than this are asked for anew when a deferred batch goes on.
 DNS_FRESH_MS = 30_000
 _FAST_CHECKS = (("dns",), ("http",))
-# What a name's finding takes on its way through an execution, at the least; below it the batch is split.
-ROOM_PER_NAME_BYTES = 90
+# What a name's finding takes on its way through an execution beside the name, at the least; below it a batch is split.
+ROOM_PER_NAME_BYTES = 75
 
 
 class Machine(Protocol):
@@ -48,13 +48,18 @@ class Received:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """What became of a delivery of several messages: `failed` are the ids to deliver again."""
+    """What became of a delivery of several messages: `failed` are the ids to deliver again, `errors` why."""
 
     executions: int = 0
     repeated: int = 0
     put_back: int = 0
     buried: int = 0
     failed: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+
+    def failing(self, message_id: str, exc: Exception) -> "Started":
+        """The same, with one more message to deliver again, and why."""
+        return replace(self, failed=(*self.failed, message_id), errors=(*self.errors, f"{type(exc).__name__}: {exc}"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,10 +84,10 @@ class Starter:
                 try:
                     self.dead_letters.bury(each.body, str(exc))
                     done = replace(done, buried=done.buried + 1)
-                except TryLater:
-                    done = replace(done, failed=(*done.failed, each.message_id))
-            except TryLater:
-                done = replace(done, failed=(*done.failed, each.message_id))
+                except TryLater as again:
+                    done = done.failing(each.message_id, again)
+            except Exception as exc:  # whatever it is, it is this message's alone: the others must start
+                done = done.failing(each.message_id, exc)
         return done
 
     def _start_one(self, body: str, done: Started) -> Started:
@@ -95,7 +100,7 @@ class Starter:
         if not known:
             return done  # none of them is watched any more
         execution = wire.execution_input(_with_dns_anew(message, self.now()), known)
-        if execution["batch"]["room"] < ROOM_PER_NAME_BYTES * len(known) and len(message.names) > 1:
+        if execution["batch"]["room"] < _room_wanted(known) and len(message.names) > 1:
             self.queue.send([(half.json(), 0) for half in _halves(message)])
             return replace(done, put_back=done.put_back + 1)
         started = self.machine.start(message.execution_name, execution)
@@ -118,6 +123,10 @@ class Starter:
         }
 
 
+def _room_wanted(names: Iterable[Name]) -> int:
+    return sum(ROOM_PER_NAME_BYTES + len(name.text) for name in names)
+
+
 def _with_dns_anew(message: Message, now: datetime) -> Message:
     """A deferred batch whose DNS findings have grown old asks DNS once more on its way: it costs next to nothing, and
     a name that was registered meanwhile is seen. The rungs it has answers of are not asked again.
@@ -134,7 +143,7 @@ def _halves(message: Message) -> tuple[Message, Message]:
     middle = len(message.names) // 2
     first, second = message.names[:middle], message.names[middle:]
     return (
-        replace(message, names=first, findings=_findings_of(message, first), lease=message.lease),
+        replace(message, names=first, findings=_findings_of(message, first)),
         replace(message, names=second, findings=_findings_of(message, second), lease=None),
     )
 

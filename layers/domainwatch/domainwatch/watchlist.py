@@ -247,7 +247,8 @@ class Refreshed:
     def outcomes(self) -> dict[str, int]:
         """What is counted, by the names of our metrics."""
         return {
-            "ListRefused": int(self.outcome == "refused"),
+            # Said at every tick for as long as it lasts: an alarm must not depend on how often the list is fetched.
+            "ListRefused": int(self.state.error is not None),
             "ListHeld": int(self.state.held is not None),
             "EntriesRefused": self.state.refused if self.outcome in {"done", "held", "unfinished"} else 0,
             "NamesAdded": self.added,

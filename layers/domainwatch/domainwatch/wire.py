@@ -22,8 +22,8 @@ MESSAGE_VERSION = 1
 MAX_NAMES_PER_MESSAGE = 1000
 REASONS = ("new", "due", "manual", "deferred", "confirm")
 RUNGS = ("fast", "rdap", "whois")
-# What a Step Functions payload holds is 256 KiB; this leaves room for the envelope around it.
-MAX_PAYLOAD_BYTES = 230_000
+# What a Step Functions payload holds is 262,144 bytes; this leaves room for the envelope around it.
+MAX_PAYLOAD_BYTES = 250_000
 
 
 def dumps(value: object) -> str:
@@ -131,6 +131,8 @@ def pack_finding(finding: Finding) -> list[Any]:
 
 def unpack_finding(packed: Sequence[Any]) -> Finding:
     """The finding that `pack_finding` wrote. Raises `BadMessage`."""
+    if len(packed) > 10:
+        raise BadMessage("malformed finding: too long")
     filled = [*packed, *([0] * (10 - len(packed)))]
     name, check, reading, reason, service, asked_ms, duration_ms, proven_ms, facts, excerpt = filled
     try:
@@ -146,7 +148,7 @@ def unpack_finding(packed: Sequence[Any]) -> Finding:
             facts=facts_from(facts or None),
             excerpt=excerpt or "",
         )
-    except (ValueError, TypeError, AttributeError, NameRefused) as exc:
+    except (ValueError, TypeError, AttributeError, OverflowError, OSError, NameRefused) as exc:
         raise BadMessage(f"malformed finding: {exc}") from exc
 
 
@@ -277,8 +279,8 @@ def message_from(body: str | bytes) -> Message:
     if raw.get("version") != MESSAGE_VERSION:
         raise BadMessage(f"the message's version is {raw.get('version')!r}, this is {MESSAGE_VERSION}")
     run_id, reason, rung = raw.get("run_id"), raw.get("reason"), raw.get("rung", "fast")
-    if not isinstance(run_id, str) or not run_id or len(run_id) > 128:
-        raise BadMessage("run_id must be a text of 1 to 128 characters")
+    if not isinstance(run_id, str) or not run_id.isprintable() or not 1 <= len(run_id) <= 128:
+        raise BadMessage("run_id must be a text of 1 to 128 printable characters")
     if reason not in REASONS:
         raise BadMessage(f"reason must be one of {', '.join(REASONS)}")
     if rung not in RUNGS:
@@ -289,6 +291,8 @@ def message_from(body: str | bytes) -> Message:
     findings = raw.get("findings", [])
     if not isinstance(findings, list) or not all(isinstance(finding, list) for finding in findings):
         raise BadMessage("findings must be a list of lists")
+    for finding in findings:
+        unpack_finding(finding)  # what no rung could read must not start an execution
     continue_at, patience_s = (_seconds(raw, key) for key in ("continue_at", "patience_s"))
     return Message(
         run_id=run_id,
@@ -337,13 +341,20 @@ def lease_from(raw: Mapping[str, Any] | None) -> Lease | None:
     try:
         return Lease(
             kind=str(raw["kind"]),
-            service=str(raw["service"]),
+            service=_printable(raw["service"]),
             start_ms=int(raw["start_ms"]),
             slots=int(raw["slots"]),
             interval_ms=int(raw["interval_ms"]),
         )
-    except (KeyError, TypeError, ValueError) as exc:
+    except (KeyError, TypeError, ValueError, OverflowError) as exc:
         raise BadMessage(f"malformed lease: {exc}") from exc
+
+
+def _printable(raw: object) -> str:
+    text = str(raw)
+    if not text.isprintable():
+        raise ValueError("a text with characters that cannot be printed")
+    return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -398,8 +409,9 @@ def execution_input(message: Message, known: Mapping[Name, Known], *, look: bool
     names = [name.text for name in message.names if name in known]
     packed = {name.text: pack_known(known[name]) for name in message.names if name in known}
     findings = [list(finding) for finding in message.findings if finding and finding[0] in packed]
-    # The largest payload is that of `Settle`, which holds all of these and the findings.
-    room = MAX_PAYLOAD_BYTES - size_bytes(names) - size_bytes(packed)
+    # The largest payload is that of `Settle`, which holds all of these and the findings; what is deferred there repeats
+    # the names.
+    room = MAX_PAYLOAD_BYTES - 2 * size_bytes(names) - size_bytes(packed)
     batch = Batch(
         run_id=message.run_id,
         reason=message.reason,

@@ -325,6 +325,12 @@ def _patient_client(service: str, read_timeout_s: float) -> Any:
     return client(service, config=config)
 
 
+def _countdown(total_s: float) -> Callable[[], float]:
+    """How much is left of so many seconds from now on."""
+    end = time.monotonic() + total_s
+    return lambda: end - time.monotonic()
+
+
 @functools.cache
 def api() -> "Api":
     from uuid import uuid4
@@ -356,7 +362,7 @@ def api() -> "Api":
             depths=SqsDepths(_client("sqs"), queues),
             runner=runner,
             refresher=refresher,
-            look_up=lambda check, name: look_up(rung(check, lambda: 25.0), name, run_id=uuid4().hex, now=now()),
+            look_up=lambda check, name: look_up(rung(check, _countdown(25.0)), name, run_id=uuid4().hex, now=now()),
             new_id=lambda: uuid4().hex,
             cursor_secret=lambda: secrets().value(admin_token_arn),
             report=lambda event, exc: logger.error(event, exc_info=exc),

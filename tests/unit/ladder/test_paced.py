@@ -15,7 +15,7 @@ from domainwatch.findings import Check, Finding, Reading
 from domainwatch.ladder.paced import DEFER_LEAD_MS, HORIZON_MS, Rung
 from domainwatch.names import Name
 from domainwatch.ports import Busy, Lease, Limit, Probes
-from domainwatch.wire import Batch, Message, RungReply, RungRequest, epoch_ms
+from domainwatch.wire import Batch, Message, RungReply, RungRequest, epoch_ms, size_bytes
 from tests.builders import START, Clock, Inline, finding, name
 from tests.fakes_ledger import MemoryPacing
 
@@ -338,6 +338,22 @@ def test_where_the_zones_file_names_a_control_no_other_counts(world: World) -> N
     assert world.asked() == ["free.com", "kept.com"]
 
 
+def test_control_questions_leave_the_function_its_time(world: World) -> None:
+    world.denied("free.com")
+    world.remaining_s = 18.0
+    assert proofs(world.climb("free.com")) == [None]
+    assert world.asked() == ["free.com"]
+
+
+def test_a_service_too_slow_for_its_control_is_not_asked_for_more(world: World) -> None:
+    world.denied("free.com", "free.co.uk")
+    world.pacing.remember_delegated("com", "seen.com", at=START)
+    world.registry.answers["seen.com"] = Reading.NO_ANSWER
+    world.registry.reasons["seen.com"] = "timeout"
+    world.climb("free.com")
+    assert world.asked() == ["free.com", "seen.com"]
+
+
 def test_a_service_that_denies_its_control_too_is_no_witness(world: World) -> None:
     world.denied("free.com", "nic.com")
     assert proofs(world.climb("free.com")) == [None]
@@ -474,6 +490,15 @@ def test_a_refusal_of_somebody_else_ends_a_long_lease(world: World) -> None:
     world.registry.pacing = world.pacing
     world.climb(*(f"n{number}.com" for number in range(20)))
     assert max(at for _, at in world.registry.asked if at < 60) < 10
+
+
+def test_what_waits_never_makes_the_reply_too_large(world: World) -> None:
+    world.pacing.lease = lambda *_args, **_kw: Busy(until_ms=0, reason="blocked")  # type: ignore[method-assign]
+    names = [f"{'x' * 50}{number:03}.com" for number in range(100)]
+    brought = tuple(finding(Check.DNS, Reading.NOT_FOUND, name=name(each), excerpt="e" * 500) for each in names)
+    reply = world.climb(*names, findings=brought, room=9_000).json()
+    assert sum(len(message["names"]) for message in reply["deferred"]) == 100
+    assert size_bytes(reply["deferred"]) + size_bytes(reply["findings"]) <= 9_000
 
 
 def test_a_name_that_brought_this_rungs_answer_is_not_asked_again(world: World) -> None:

@@ -99,7 +99,12 @@ class SqsDeadLetters:
 
     def bury(self, body: str, reason: str) -> None:
         """Bury the message as it came. Raises `TryLater`."""
-        attributes = {"reason": {"DataType": "String", "StringValue": reason.encode("ascii", "replace")[:500].decode()}}
+        attributes = {
+            "reason": {
+                "DataType": "String",
+                "StringValue": reason.encode("ascii", "replace")[:MAX_REASON_CHARS].decode(),
+            }
+        }
         try:
             self._client.send_message(QueueUrl=self._queue_url, MessageBody=body, MessageAttributes=attributes)
         except (BotoCoreError, ClientError) as exc:

@@ -23,7 +23,6 @@ Resolve = Callable[[str, float], tuple[str, ...]]
 
 ATTEMPT_DELAY_S = 0.25  # RFC 8305, section 5: connection attempt delay
 MAX_ADDRESSES = 8
-_BUFFER_BYTES = 16 * 1024
 _NO_SUCH_HOST = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}  # not every system has both
 _LOOKUPS_AT_ONCE = threading.BoundedSemaphore(16)
 

@@ -346,13 +346,17 @@ class _Visit:
         """
         for suffix in suffixes:
             for control in self._controls(suffix):
-                slot = self._spare_slot() if self.refusal is None else None
+                if self.refusal is not None or self.rung.remaining_s() < 2 * CALL_TIMEOUT_S + RESERVE_S:
+                    return
+                slot = self._spare_slot()
                 if slot is None:
                     return
                 self._sleep_until(slot.at_ms)
                 call = self.calls.submit(self._call, control, slot.until_ms)
                 answer = call.result()
                 self._note_refusal([call])
+                if answer is not None and answer.reason == "timeout":
+                    return  # a service this slow is not asked for more
                 if answer is not None and answer.reading is Reading.REGISTERED:
                     self._note_proof(suffix, answer.asked_at)
                     break
@@ -439,10 +443,11 @@ def _reply(
     # What is known of a waiting name waits with it, unless it settles the name already.
     brought = [finding for finding in request.findings if finding.name not in waiting or finding.conclusive]
     closed = {finding.name for finding in (*brought, *found) if _closes(finding, asked)}
+    findings, messages = _fitting((*brought, *found), tuple(deferred), request.batch.room)
     return RungReply(
         open=tuple(name for name in request.open if name not in closed | waiting),
-        findings=_fitting((*brought, *found), request.batch.room),
-        deferred=tuple(deferred),
+        findings=findings,
+        deferred=messages,
         left=tuple(left),
     )
 
@@ -452,8 +457,19 @@ def _closes(finding: Finding, asked: set[Name]) -> bool:
     return finding.conclusive and (finding.check in {Check.RDAP, Check.WHOIS} or finding.name in asked)
 
 
-def _fitting(findings: Sequence[Finding], room: int) -> tuple[Finding, ...]:
-    """All findings, without their excerpts where these would not fit."""
-    if size_bytes([pack_finding(finding) for finding in findings]) <= room:
-        return tuple(findings)
-    return tuple(replace(finding, excerpt="") for finding in findings)
+def _fitting(
+    findings: tuple[Finding, ...], deferred: tuple[Message, ...], room: int
+) -> tuple[tuple[Finding, ...], tuple[Message, ...]]:
+    """All findings and what waits, within the room: where it is short, without excerpts, and then without what waiting
+    names bring along, which is asked anew.
+    """
+
+    def fits() -> bool:
+        waiting = sum(size_bytes(message.json()) for message in deferred)
+        return size_bytes([pack_finding(finding) for finding in findings]) + waiting <= room
+
+    if not fits():
+        findings = tuple(replace(finding, excerpt="") for finding in findings)
+    if not fits():
+        deferred = tuple(replace(message, findings=()) for message in deferred)
+    return findings, deferred

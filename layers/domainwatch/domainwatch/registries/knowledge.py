@@ -42,7 +42,7 @@ class Sources:
 
 class Knowledge:
     """The zones as known now; implements `ports.Zones`. Learns a top-level domain's WHOIS server on first need, within
-    the root's limit. `fetch` reads an `s3://` address.
+    the root's limit. `fetch_object` reads an `s3://` address.
     """
 
     def __init__(
