@@ -18,7 +18,8 @@ _PORTS = {"https": 443, "http": 80}
 
 def check(name: Name, probes: Probes, *, timeout_s: float) -> Finding:
     """Ask the zone's service about the name, within `timeout_s` in all. Where the far side cannot be had over https,
-    its http base is tried; never another host, whose limit nobody leased.
+    its http base is tried; never another host's base. A redirect is followed, but what another host denies counts for
+    nothing.
     """
     asked_at = probes.now()
     bases = list(_bases(name, probes))
