@@ -134,6 +134,183 @@ def test_the_words_of_the_name_itself_say_nothing(name: str) -> None:
     assert denial("Not Found", f"{name} not found", name=name).reading is Reading.NOT_FOUND
 
 
+def error(**members: Any) -> Answer:
+    body = {"rdapConformance": ["rdap_level_0"], "errorCode": 404, "title": "Not Found", **members}
+    return rdap_reader.read(reply(404, json.dumps(body).encode(), RDAP), NAME)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"objectClassName": "domain"},
+        {"ldhName": "palmbay.com"},
+        {"status": ["active"]},
+        {"status": ["pending delete"]},
+        {"events": [{"eventAction": "registration", "eventDate": "2001-02-03T04:05:06Z"}]},
+        {"entities": [{"objectClassName": "entity", "roles": ["registrar"]}]},
+        {"nameservers": [{"ldhName": "ns1.palmbay.com"}]},
+    ],
+)
+def test_a_404_with_parts_of_a_domain_contradicts_itself(members: dict[str, Any]) -> None:
+    answer = error(**members)
+    assert (answer.reading, answer.reason) == (Reading.NO_ANSWER, "contradictory")
+
+
+@pytest.mark.parametrize("kind", [["domain"], {"a": 1}, 7, "domain"])
+def test_a_404_of_any_class_but_an_error_contradicts_itself(kind: object) -> None:
+    assert error(objectClassName=kind).reason == "contradictory"
+    assert error(objectClassName="error").reading is Reading.NOT_FOUND
+
+
+def test_a_404_with_the_status_reserved_is_reserved() -> None:
+    assert error(objectClassName="domain", ldhName="palmbay.com", status=["reserved"]).reading is Reading.RESERVED
+
+
+LONG = "For reasons of policy that the registry has laid down and published, and after long thought, " * 3
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        {"title": "Information about this domain", "description": ["This domain name is reserved by the registry"]},
+        {"title": "RDAP status", "description": ["This domain name is reserved by the registry"]},
+        {"title": "Terms of Use", "description": ["Be kind. This domain name is reserved by the registry."]},
+        {"title": "Information", "description": [LONG + "this domain name is reserved"]},
+        {"title": "Notice", "description": ["This is reserved."]},
+        {"description": "This is reserved."},
+        {"description": ["This domain name is a premium name"]},
+    ],
+)
+def test_a_notice_that_the_name_is_kept_back_is_heard(notice: dict[str, Any]) -> None:
+    assert error(notices=[notice]).reading is Reading.RESERVED
+    free = {"objectClassName": "domain", "ldhName": "palmbay.com", "status": ["available"], "notices": [notice]}
+    assert rdap_reader.read(reply(200, json.dumps(free).encode(), RDAP), NAME).reading is Reading.RESERVED
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"description": {"text": "reserved"}},
+        {"description": [{"text": "reserved"}]},
+        {"description": 7},
+        {"title": {"en": "Not Found"}},
+        {"notices": {"title": "Terms", "description": ["This name is reserved"]}},
+        {"notices": ["This name is reserved"]},
+        {"notices": [{"title": "Terms of Use", "description": {"text": "reserved"}}]},
+        {"notices": [{"title": "Please note", "description": ["Given away last week"]}]},
+        {"notices": [{"title": "Terms of Use", "description": ["This domain name is for the city of Palm Bay"]}]},
+        {"detail": "This name is reserved"},
+        {"title": "Ce nom est réservé"},
+        {"description": ["Not eligible for registration"]},
+        {"description": ["Registration of this name is not open"]},
+        {"description": ["Not available"]},
+        {"description": ["palmbay.com is registered"]},
+        {"description": ["palmbay.com is not for registration"]},
+        {"description": ["palmbay.com is available from 2027-01-01"]},
+        {"description": ["Given away last week"]},
+        {"description": ["palmbay.com not found. Given away last week"]},
+        {"description": ["x" * 30_000]},
+        {"notices": [{"title": "Registered name", "description": []}]},
+        {"notices": [{"title": "Name of a city"}]},
+        {"notices": [{"title": "Note", "description": ["It has been given away"]}]},
+        *(
+            {"description": [words]}
+            for words in (
+                "The name cannot be allocated",
+                "This name cannot be assigned",
+                "Unable to register this name",
+                "The registry does not register such names",
+                "No registration of such names",
+                "No information is provided for this name",
+                "No data can be returned for this name",
+                "The domain is not delegated",
+                "Service not found",
+                "RDAP server not found",
+                "No such host",
+                "Host not found",
+                "Unknown error",
+                "Unknown",
+                "Unknown query type",
+                "This name is the registry's",
+                "palmbay.com is not valid",
+            )
+        ),
+    ],
+)
+def test_a_404_that_says_more_than_no_is_not_believed(members: dict[str, Any]) -> None:
+    assert error(**members).reading is not Reading.NOT_FOUND
+    if "notices" in members:
+        free = {"objectClassName": "domain", "ldhName": "palmbay.com", "status": ["free"], **members}
+        read = rdap_reader.read(reply(200, json.dumps(free).encode(), RDAP), NAME)
+        assert read.reading is not Reading.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "404",
+        "404 Not Found",
+        "HTTP 404: Not Found",
+        "Object not found",
+        "OBJECT_NOT_FOUND",
+        "ObjectNotFoundException",
+        "Domain not found: palmbay.com",
+        "Domain PALMBAY.COM not found.",
+        "The domain palmbay.com does not exist.",
+        "No such domain",
+        "No data found",
+        "No match!!",
+        "No object found for palmbay.com",
+        "No records were found for the domain name specified",
+        "Object does not exist",
+        "The requested object does not exist",
+        "The requested resource could not be found.",
+        "The requested domain was not found in the Registry or Registrar's RDAP Server.",
+        "The server has not found anything matching the Request-URI.",
+        "The domain you are looking for could not be found",
+        "Your query did not return any results",
+        "No information available about palmbay.com",
+        "Cannot find a domain with the name palmbay.com",
+        "Domain name is not registered",
+        "This domain has not been registered.",
+        "The domain name palmbay.com is available for registration",
+        "palmbay.com is free",
+        "Unknown domain",
+        "Resource not found: /domain/palmbay.com",
+        "El dominio no existe",
+        "Domínio não encontrado",
+        "Nicht gefunden",
+        "Le nom de domaine n\u2019existe pas",
+    ],
+)
+def test_a_404_in_plain_words_is_not_found(words: str) -> None:
+    notices = [
+        {"title": "RDAP Terms of Service", "description": [f"{LONG} names may be reserved. No misuse is permitted."]},
+        {
+            "title": "Status Codes",
+            "description": ["For more information on domain status codes, see https://icann.org/epp"],
+        },
+        {
+            "title": "RDDS Inaccuracy Complaint Form",
+            "description": ["URL of the ICANN RDDS Inaccuracy Complaint Form: x"],
+        },
+        {"description": ["This response conforms to the RDAP Operational Profile for gTLD Registries version 1.0"]},
+        {"description": ["It is prohibited to use the data for advertising.", "It is intended solely for access."]},
+        {
+            "title": "About",
+            "description": ["This is the RDAP server of the registry.", "See https://x.test/palmbay.com"],
+        },
+        {"title": "About", "description": "Served by the registry", "links": []},
+    ]
+    for answer in (
+        error(description=[words]),
+        error(title=words, description=None),
+        error(description=words, notices=notices, lang="en", entities=[], events=None, status=404),
+    ):
+        assert answer.reading is Reading.NOT_FOUND
+
+
 JSON = st.recursive(
     st.none()
     | st.booleans()

@@ -95,7 +95,6 @@ DENIALS = [
     "Domain: {name}\nStatus: free",
     "{name}: no existe",
     "{name} is free",
-    "Domain {name} is available for purchase",
     'Sorry, but domain: "{name}", not found in database',
     "domain_name: {name}\nquery_status: 220 Available",
     "Available\nDomain: {name}",
@@ -456,3 +455,23 @@ def test_a_record_is_never_a_denial(noise: str) -> None:
         "Domain Name: palmbay.example\nRegistrar: Palm Inc.\nCreation Date: 2001-02-03\nExpiry Date: 2031-02-03\n\n"
     )
     assert whois_reader.read(record + noise, NAME).reading is not Reading.NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No match for {name}.\r\n\r\nRestricted to residents.",
+        "NOT FOUND\r\n\r\nDatabase out of sync, answers may be stale",
+        "Domain {name} is available for purchase",
+        "No match for {name}\n\nDomain {name} is available for purchase\n",
+    ],
+)
+def test_a_denial_with_a_catch_is_not_believed(text: str) -> None:
+    assert whois_reader.read(text.format(name=NAME.text), NAME).reading is not Reading.NOT_FOUND
+
+
+def test_for_purchase_is_a_denial_beside_the_address_of_the_registry() -> None:
+    text = (
+        f"\nDomain {NAME.text} is available for purchase\nPlease visit http://www.nic.example/ for more information\n"
+    )
+    assert whois_reader.read(text, NAME).reading is Reading.NOT_FOUND

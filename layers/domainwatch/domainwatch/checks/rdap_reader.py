@@ -4,6 +4,9 @@ A 404 is a denial only when RDAP itself speaks it: an RDAP or JSON error object 
 `rdapConformance`, or an empty body under RDAP's own media type (RFC 7480, 5.3). Firewalls, caches and wrong paths say
 404 too. A notice that the name is reserved, blocked or the like makes it `reserved`; one that the service is not for
 this zone, was too busy or broke makes it no answer, and so does one that tells of a name's life (in quarantine).
+
+Beyond that it is believed only when all else it says is known to be harmless: the error in plain words of denial, no
+part of a domain object, and notices that are terms or plain words too. What is not understood is `doubtful`.
 """
 
 import json
@@ -12,8 +15,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from domainwatch.checks import whois_lexicon as lexicon
 from domainwatch.checks.answer import Answer
 from domainwatch.checks.whois_dates import instant_of
+from domainwatch.checks.whois_doubts import speaks_of_the_name
 from domainwatch.findings import NO_FACTS, Facts, Reading
 from domainwatch.names import Name
 from domainwatch.ports import HttpReply
@@ -52,6 +57,11 @@ _KEPT_BACK = (
             "udrp",
             "not available for registration",
             "unavailable for registration",
+            "réservé",
+            "reservado",
+            "reserviert",
+            "riservato",
+            "gereserveerd",
         ),
     ),
     ("premium", ("premium", "platinum", "auction", "make an offer", "for purchase from the registry")),
@@ -66,6 +76,9 @@ _KEPT_BACK = (
             "not be registered",
             "forbidden",
             "not permitted to be registered",
+            "not eligible",
+            "ineligible",
+            "not open",
         ),
     ),
 )
@@ -160,23 +173,80 @@ _FATES = (
     "sunrise",
     "landrush",
 )
-# Titles of notices that are terms; they hold every word there is.
+# How titles of notices begin that are terms or help; terms hold every word there is.
 _TERMS = (
-    "terms",
-    "status codes",
-    "inaccuracy",
-    "about",
-    "copyright",
-    "legal",
-    "privacy",
-    "conditions",
-    "usage",
-    "rate limit",
-    "disclaimer",
-    "whois",
-    "rdap",
+    "terms", "rdap terms", "whois terms", "rdds terms", "service terms", "status code", "epp status code",
+    "domain status code", "rdds inaccuracy", "whois inaccuracy", "rdap inaccuracy", "inaccuracy", "copyright", "legal",
+    "privacy", "conditions", "general conditions", "usage", "acceptable use", "rate limit", "disclaimer",
+    "rdap disclaimer", "whois disclaimer", "data policy", "data protection", "help", "rdap help", "notice and terms",
+    "rdap conformance", "links",
+)  # fmt: skip
+# Whole titles of such notices.
+_TERMS_TITLES = frozenset({"about", "about rdap", "about whois", "rdap", "whois", "notice", "note", "rdap service"})
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+# A plain error is made of these words alone. None of them can say that a name is kept back or lives.
+_DENYING = _set(
+    "no not nothing none cannot can't couldn't could-not doesn't didn't isn't wasn't hasn't unable "
+    "without non pas nicht kein keine niet geen não nao n'a nie не nessun aucun aucune ninguna ningún ei "
+    "inte ikke"
+)
+# Words that deny by themselves.
+_DENIED = _set(
+    "notfound unregistered unassigned unknown nonexistent non-existent nxdomain inexistent inexistente "
+    "inexistant introuvable inconnu unbekannt 未找到 不存在 未注册"
+)
+_THERE = _set(
+    "found find exist exists existing existed registered match matches matching matched known "
+    "data information record records result results entry entries allocated assigned located locate "
+    "encontrado encontrada encontrados encontró encontro existe n'existe "
+    "registrado registrada trouvé trouvée trouve enregistré gefunden registriert existiert gevonden "
+    "geregistreerd trovato trovata registrato esiste найден зарегистрирован существует istnieje "
+    "znaleziono nalezen nalezena nenalezen löytynyt"
+)
+# After `cannot` and the like only a search is plain: `cannot be allocated` is a refusal.
+_ABLE = _set("can can't cannot could couldn't could-not unable")
+_SOUGHT = _set("found find match matches matched located locate")
+# What else may not be there: no word on the name.
+_OF_SERVICE = _set("service server system host registry registrar database repository db uri instance")
+_OF_QUESTIONS = _OF_SERVICE | _set("query request code error type class status handle key item label http err")
+_LEADING = _set("the a an this that requested specified given rdap whois domain name error 404 no such unknown")
+_ABOUT_DATA = _set("data information record records result results entry entries match matches")
+_OPEN = _set("available free libre disponible disponível verfügbar")
+_PLAIN = (
+    _DENYING
+    | _DENIED
+    | _THERE
+    | _OPEN
+    | _set(
+        "<n> such ldhname about a an the this that your you we our it i domain domains name names domainname object "
+        "objects entity resource item key label fqdn host query queried request requested requests search "
+        "searched searching lookup look looked looking for of to in on at by with as any anything has have "
+        "had been is was are were be being do does did could can and or but database db registry registry's "
+        "registrar registrar's repository system server service rdap whois instance class type handle "
+        "identified identifier code error http status http/1.1 404 e404 err title description message sorry "
+        "please currently yet within under specified given provided valid uri request-uri return returned "
+        "returns unfortunately criteria registration there more see visit check exception el la le les los "
+        "las der die das o os un una il dominio domínio domaine domein domena domeny domén doména objeto "
+        "objet objekt recurso nom nome nombre de du do da en no na se fue foi est ist werden wurde es está a "
+        "été esta não-encontrado домен объект"
+    )
 )
 _FREE = frozenset({"free", "available", "unassigned", "unregistered", "not registered"})
+# Members of a domain object, which no error has.
+_OBJECT_MEMBERS = (
+    "ldhName", "unicodeName", "handle", "status", "events", "entities", "nameservers", "secureDNS", "publicIds",
+    "variants",
+)  # fmt: skip
+_KNOWN_MEMBERS = frozenset(
+    {"title", "description", "notices", "remarks", "links", "lang", "port43", "rdapConformance", "errorCode"}
+)
+_MAX_CHARS = 20_000
+_EDGES = " \"'`«»“”.,;:!?()[]{}-–—/*=|"
 _KEPT_STATUS = frozenset({"reserved", "blocked", "withheld", "premium", "prohibited", "unavailable", "excluded"})
 
 
@@ -233,11 +303,16 @@ def _of_object(document: Any, name: Name, text: str) -> Answer:
     held = bool(facts.registrar or facts.created_at or facts.expires_at or facts.nameservers)
     evidence = text[:2048]
     if statuses & _FREE:
-        if held or not statuses <= _FREE:
+        if held or facts.dnssec or not statuses <= _FREE:
             return _no_answer("contradictory", text)
+        kept = _first_of(_KEPT_BACK, [*_error_texts(document), *_notice_texts(document, name)])
+        if kept:
+            return Answer(reading=Reading.RESERVED, reason=kept, facts=facts, evidence=evidence)
+        if _doubtful(document, name):
+            return _no_answer("doubtful", text)
         return Answer(reading=Reading.NOT_FOUND, reason="status_free", evidence=evidence)
     if not held:
-        kept = "reserved" if statuses & _KEPT_STATUS else _first_of(_KEPT_BACK, _notice_texts(document))
+        kept = "reserved" if statuses & _KEPT_STATUS else _first_of(_KEPT_BACK, _notice_texts(document, name))
         if kept:
             return Answer(reading=Reading.RESERVED, reason=kept, facts=facts, evidence=evidence)
     return Answer(reading=Reading.REGISTERED, reason="record", facts=facts, evidence=evidence)
@@ -263,8 +338,8 @@ def _of_denial(reply: HttpReply, document: Any, name: Name, text: str) -> Answer
     if "json" not in media_type or (code != 404 and not (code is None and _conforms(document))):
         return _no_answer(_REFUSALS.get(code or 0, "bare_404"), text)
     own_words = list(_error_texts(document))
-    nameless = [words.replace(name.text, "") for words in own_words]  # the name may be made of any words
-    notices = [words.replace(name.text, "") for words in _notice_texts(document)]
+    nameless = [_nameless(words, name) for words in own_words]  # the name may be made of any words
+    notices = [*_notice_texts(document, name), *_other_texts(document, name)]
     trouble = _first_of(_TROUBLES, nameless)
     if trouble and not _first_of(_KEPT_BACK, [words for words in nameless if "registration" in words]):
         return _no_answer(trouble, text)
@@ -275,9 +350,21 @@ def _of_denial(reply: HttpReply, document: Any, name: Name, text: str) -> Answer
         return _no_answer("not_served", text)
     if _about_other(document, own_words, name):
         return _no_answer("other_name", text)
-    if any(mark in words for words in [*nameless, *notices] for mark in _FATES):
+    if _of_an_object(document):
+        statuses = {status.lower() for status in _strings(document.get("status"))}
+        if statuses & _KEPT_STATUS:
+            return Answer(reading=Reading.RESERVED, reason="reserved", evidence=text[:2048])
+        return _no_answer("contradictory", text)
+    if any(mark in words for words in [*nameless, *notices] for mark in _FATES) or _doubtful(document, name):
         return _no_answer("doubtful", text)
     return Answer(reading=Reading.NOT_FOUND, reason="not_found", evidence=text[:2048])
+
+
+def _of_an_object(document: Mapping[str, Any]) -> bool:
+    """Whether a denial has parts of a domain."""
+    if document.get("objectClassName") not in (None, "error"):
+        return True
+    return any(document.get(key) for key in _OBJECT_MEMBERS if key != "status" or document.get(key) not in (404, "404"))
 
 
 def _error_code(document: Mapping[str, Any]) -> int | None:
@@ -298,12 +385,9 @@ def _conforms(document: Mapping[str, Any]) -> bool:
 
 def _texts(value: Any) -> Iterator[str]:
     """A string, or the strings of a list, in lower case."""
-    if isinstance(value, str):
-        yield " ".join(value[:1000].lower().split())
-    elif isinstance(value, list):
-        for each in value[:_MAX_LIST]:
-            if isinstance(each, str):
-                yield " ".join(each[:1000].lower().split())
+    for each in value[:_MAX_LIST] if isinstance(value, list) else [value]:
+        if isinstance(each, str):
+            yield " ".join(each[:_MAX_CHARS].lower().replace("\u2019", "'").split())
 
 
 def _error_texts(document: Mapping[str, Any]) -> Iterator[str]:
@@ -312,24 +396,158 @@ def _error_texts(document: Mapping[str, Any]) -> Iterator[str]:
     yield from _texts(document.get("description"))
 
 
-def _notice_texts(document: Mapping[str, Any]) -> Iterator[str]:
-    """What notices and remarks say, but for terms: their titles, and their short sentences about a name."""
+def _other_texts(document: Mapping[str, Any], name: Name) -> Iterator[str]:
+    """What members say that RDAP does not know."""
+    for key in list(document)[:_MAX_LIST]:
+        if key not in _KNOWN_MEMBERS:
+            for words in _texts(document[key]):
+                if " " in words or words.isalpha():
+                    yield _nameless(words, name)
+
+
+def _nameless(words: str, name: Name) -> str:
+    return words.replace(name.text, "<n>").replace(name.unicode.casefold(), "<n>")
+
+
+def _notices(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for key in ("notices", "remarks"):
         notices = document.get(key)
-        if not isinstance(notices, list):
-            continue
-        for notice in notices[:_MAX_LIST]:
-            if not isinstance(notice, Mapping):
-                continue
-            titles = list(_texts(notice.get("title")))
-            if any(mark in title for title in titles for mark in _TERMS):
-                continue
+        for notice in notices[:_MAX_LIST] if isinstance(notices, list) else ():
+            if isinstance(notice, Mapping):
+                yield notice
+
+
+def _are_terms(titles: list[str]) -> bool:
+    return bool(titles) and all(title.startswith(_TERMS) or title.strip(" .:") in _TERMS_TITLES for title in titles)
+
+
+def _notice_texts(document: Mapping[str, Any], name: Name) -> Iterator[str]:
+    """What notices and remarks say of a name: of terms only the sentences that point at it."""
+    for notice in _notices(document):
+        titles = [_nameless(title, name) for title in _texts(notice.get("title"))]
+        terms = _are_terms(titles)
+        if not terms:
             yield from titles
-            for words in _texts(notice.get("description")):
-                if len(words) <= 200 and any(
-                    subject in words for subject in ("name", "domain", "object", "string", "label")
-                ):
-                    yield words
+        for text in _texts(notice.get("description")):
+            words = _nameless(text, name)
+            if (
+                not terms
+                and len(words) <= 200
+                and any(subject in words for subject in ("name", "domain", "object", "string", "label", "<n>"))
+            ):
+                yield words
+            yield from (sentence for sentence in _sentences(words) if _points(sentence))
+
+
+def _sentences(words: str) -> list[str]:
+    for mark in ("! ", "? ", "; "):
+        words = words.replace(mark, ". ")
+    return [each for each in words.split(". ") if each.strip(_EDGES)]
+
+
+def _words(sentence: str) -> list[str]:
+    found = []
+    for word in sentence.replace("_", " ").replace("(", " ").replace(")", " ").replace("'s ", " ").split():
+        bare = word.strip(_EDGES)
+        if "://" in word:
+            continue
+        if "<n>" in word:
+            found.append("<n>")
+        elif bare.removesuffix("exception").endswith("notfound"):
+            found.append("notfound")
+        elif bare:
+            found.extend(part for part in bare.split(":") if part)
+    return found
+
+
+def _points(sentence: str) -> bool:
+    """Whether a sentence is about the name that was asked: `this name is …`, `it has been …`, `this is …`."""
+    words = tuple(_words(sentence))
+    if words[:1] in {("this",), ("it",)} and not lexicon.VERBS.isdisjoint(words[1:2]):
+        return len(words) <= 8 and "to" not in words and lexicon.OF_TERMS.isdisjoint(words)
+    return bool(words) and ("<n>" in words or speaks_of_the_name(words))
+
+
+def _plain(sentence: str) -> bool:
+    """Whether a sentence says no more than that something is not there, or is free."""
+    words = _words(sentence)
+    said = set(words)
+    if not said <= _PLAIN or _of_service(words):
+        return False
+    denies = not said.isdisjoint(_DENYING)
+    if said & _OPEN:
+        return not denies or ("no" in said and bool(said & _ABOUT_DATA))
+    if said & _ABLE and said.isdisjoint(_SOUGHT):
+        return False
+    if "unknown" in said and not said.isdisjoint(_OF_QUESTIONS):
+        return False
+    if said & _DENIED:
+        return not denies and len(said) > ("unknown" in said)
+    text = " ".join(words)
+    if any(f"{verb} {done}" in text for verb in ("is", "are", "be", "was", "were") for done in ("given", "provided")):
+        return False
+    there = bool(said & _THERE) or "no such" in text
+    there = there or ("in" in said and not said.isdisjoint({"database", "registry", "repository"}))
+    return denies == there and (denies or said.isdisjoint(lexicon.VERBS))
+
+
+def _of_service(words: list[str]) -> bool:
+    """`Service not found`, `no such host`; but `the server has not found …`."""
+    rest = list(words)
+    while rest and rest[0] in _LEADING:
+        rest.pop(0)
+    return bool(rest) and rest[0] in _OF_SERVICE and rest[1:2] not in (["has"], ["could"], ["cannot"], ["did"])
+
+
+def _doubtful(document: Mapping[str, Any], name: Name) -> bool:
+    """Whether an error or free name says anything that is not known to be harmless."""
+    if _odd(document.get("title")) or _odd(document.get("description")):
+        return True
+    if any(len(text) >= _MAX_CHARS for text in _error_texts(document)):
+        return True
+    if not all(_plain(each) for text in _error_texts(document) for each in _sentences(_nameless(text, name))):
+        return True
+    for key in ("notices", "remarks"):
+        notices = document.get(key)
+        if notices is not None and not (
+            isinstance(notices, list)
+            and len(notices) <= _MAX_LIST
+            and all(isinstance(notice, Mapping) for notice in notices)
+        ):
+            return True
+    return any(_doubtful_notice(notice, name) for notice in _notices(document))
+
+
+def _odd(value: Any) -> bool:
+    if isinstance(value, list):
+        return len(value) > _MAX_LIST or not all(isinstance(each, str) for each in value)
+    return not (value is None or isinstance(value, str))
+
+
+def _doubtful_notice(notice: Mapping[str, Any], name: Name) -> bool:
+    title, description = notice.get("title"), notice.get("description")
+    if _odd(title) or _odd(description):
+        return True
+    titles = [_nameless(each, name) for each in _texts(title)]
+    terms = _are_terms(titles)
+    if not terms and any(_doubtful_title(each) for each in titles):
+        return True
+    for text in _texts(description):
+        for sentence in _sentences(_nameless(text, name)):
+            words = _words(sentence)
+            headless = not terms and len(words) <= 8 and lexicon.OF_TERMS.isdisjoint(words) and "conforms" not in words
+            of_the_server = not lexicon.OF_SERVERS.isdisjoint(words) and words[0] in {"this", "it", "served"}
+            if (headless or _points(sentence)) and not of_the_server and not _plain(sentence):
+                return True
+    return False
+
+
+def _doubtful_title(title: str) -> bool:
+    """`Registered name`, `Name of a city`: a title of a name that is no plain one."""
+    words = set(_words(title))
+    if words.isdisjoint(lexicon.NAME_NOUNS) or _plain(title):
+        return False
+    return not words <= _PLAIN | lexicon.OF_TERMS or not words.isdisjoint(_THERE - _ABOUT_DATA)
 
 
 def _first_of(reasons: Iterable[tuple[str, tuple[str, ...]]], texts: Iterable[str]) -> str | None:

@@ -47,7 +47,8 @@ def _listed_as_reserved(statement: Statement) -> bool:
     words = statement.words
     if len(words) > 18 or not lexicon.OF_RIGHTS.isdisjoint(words):
         return False
-    if any(mark in statement.text for mark in lexicon.OF_USE):
+    by_itself = statement.whole and statement.alone and len(words) <= 6 and _plain(words)  # `Restricted to residents`
+    if any(mark in statement.text for mark in lexicon.OF_USE) and not by_itself:
         return False
     of_a_name = any(subject in statement.text for subject in lexicon.SUBJECTS)
     if not of_a_name and not lexicon.OF_TERMS.isdisjoint(words):
@@ -82,7 +83,10 @@ def doubt(said: list[Statement]) -> Statement | None:
         id(each.line): each.whole for each in reversed(said) if each.denies and not each.composed
     }  # line → whether the denial is all of it
     below = _below(said, denying)
+    of_the_house = any("//www.nic." in each.line.raw.lower() for each in said)
     for statement in said:
+        if statement.text.endswith("for purchase") and not of_the_house:
+            return statement  # one registry's words for free, beside its address; anywhere else an offer
         beside = id(statement.line) in denying
         if _troubled(statement) or _fateful(statement, beside=beside):
             return statement
@@ -131,6 +135,11 @@ def points_at_the_name(statement: Statement) -> bool:
         statement.in_full or len(words) <= 4 or words[0] == OWN
     ):  # a first label may be a word of any language
         return True
+    return speaks_of_the_name(words)
+
+
+def speaks_of_the_name(words: tuple[str, ...]) -> bool:
+    """Whether a word of a sentence points at the name that was asked, or a noun for it is its subject."""
     for at, word in enumerate(words):
         if word in lexicon.POINTERS and _leads_to_a_name(words[at + 1 : at + 5]):
             return True

@@ -262,7 +262,7 @@ TROUBLE = _set(
     "limit exceed exceeds exceeded exceeding denied denial refused rejected blocked banned blacklisted "
     "blacklist quota throttled throttling overload overloaded busy failed failure fails timeout timed wait waiting "
     "retry later again unavailable abort aborted offline suspended disabled forbidden unauthorized unauthorised "
-    "captcha excessive maximum too"
+    "captcha excessive maximum too stale sync unsynchronised unsynchronized outdated"
 )
 # First labels of what are a registry's own hosts, not names somebody asked about.
 HOST_LABELS = _set("www whois nic rdap registry help register info dns das")
