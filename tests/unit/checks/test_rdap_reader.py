@@ -233,6 +233,10 @@ def test_a_notice_that_the_name_is_kept_back_is_heard(notice: dict[str, Any]) ->
                 "Unknown query type",
                 "This name is the registry's",
                 "palmbay.com is not valid",
+                "palmbay.com is assigned to the registry, not found",
+                "palmbay.com exists but is not registered",
+                "The object is known but no data found",
+                "No data: registry not available",
             )
         ),
     ],
@@ -277,6 +281,7 @@ def test_a_404_that_says_more_than_no_is_not_believed(members: dict[str, Any]) -
         "The domain name palmbay.com is available for registration",
         "palmbay.com is free",
         "Unknown domain",
+        "Sorry, but the domain you requested, palmbay.com, was not found",
         "Resource not found: /domain/palmbay.com",
         "El dominio no existe",
         "Domínio não encontrado",
@@ -296,6 +301,7 @@ def test_a_404_in_plain_words_is_not_found(words: str) -> None:
             "description": ["URL of the ICANN RDDS Inaccuracy Complaint Form: x"],
         },
         {"description": ["This response conforms to the RDAP Operational Profile for gTLD Registries version 1.0"]},
+        {"title": "Palm Registry Terms of Use", "description": ["Use of domain data for spam is prohibited."]},
         {"description": ["It is prohibited to use the data for advertising.", "It is intended solely for access."]},
         {
             "title": "About",

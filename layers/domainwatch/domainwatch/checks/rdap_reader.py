@@ -181,6 +181,8 @@ _TERMS = (
     "rdap disclaimer", "whois disclaimer", "data policy", "data protection", "help", "rdap help", "notice and terms",
     "rdap conformance", "links",
 )  # fmt: skip
+# How they end, after the name of a house.
+_TERMS_ENDS = (" terms", " terms of use", " terms of service", " terms and conditions", " disclaimer")
 # Whole titles of such notices.
 _TERMS_TITLES = frozenset({"about", "about rdap", "about whois", "rdap", "whois", "notice", "note", "rdap service"})
 
@@ -418,7 +420,10 @@ def _notices(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _are_terms(titles: list[str]) -> bool:
-    return bool(titles) and all(title.startswith(_TERMS) or title.strip(" .:") in _TERMS_TITLES for title in titles)
+    return bool(titles) and all(
+        title.startswith(_TERMS) or title.endswith(_TERMS_ENDS) or title.strip(" .:") in _TERMS_TITLES
+        for title in titles
+    )
 
 
 def _notice_texts(document: Mapping[str, Any], name: Name) -> Iterator[str]:
@@ -469,14 +474,19 @@ def _points(sentence: str) -> bool:
 
 
 def _plain(sentence: str) -> bool:
-    """Whether a sentence says no more than that something is not there, or is free."""
-    words = _words(sentence)
+    """Whether a sentence says no more than that something is not there, or is free, in each of its clauses."""
+    return all(_plain_clause(_words(clause)) for clause in sentence.replace(" but ", ", ").split(", "))
+
+
+def _plain_clause(words: list[str]) -> bool:
     said = set(words)
     if not said <= _PLAIN or _of_service(words):
         return False
     denies = not said.isdisjoint(_DENYING)
     if said & _OPEN:
-        return not denies or ("no" in said and bool(said & _ABOUT_DATA))
+        return not denies or (said & _DENYING == {"no"} and bool(said & _ABOUT_DATA))
+    if "known" in said and said & _ABOUT_DATA:
+        return False
     if said & _ABLE and said.isdisjoint(_SOUGHT):
         return False
     if "unknown" in said and not said.isdisjoint(_OF_QUESTIONS):
