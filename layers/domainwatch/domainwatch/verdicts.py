@@ -42,7 +42,6 @@ class Known:
     status: Status = Status.UNKNOWN
     phase: Phase | None = None
     reason: str = ""
-    since: datetime | None = None
     stale_since: datetime | None = None
     facts: Facts = field(default=NO_FACTS)
     first_look: FirstLook | None = None

@@ -201,7 +201,6 @@ def known_from(attributes: Mapping[str, Any]) -> Known:
             status=Status(attributes.get("status", "unknown")),
             phase=Phase(attributes["phase"]) if attributes.get("phase") else None,
             reason=attributes.get("reason", ""),
-            since=instant(attributes.get("since")),
             stale_since=instant(attributes.get("stale_since")),
             facts=facts_from(attributes.get("facts")),
             first_look=(

@@ -27,9 +27,9 @@ MAX_TRANSACTION_BYTES = 3_500_000
 MAX_ACTIONS = 100
 KEYS_PER_GET = 100
 
-# How often a call is made in all, beside the client's own quick retries, and how long the pauses between may grow.
 # As many as botocore keeps connections: more threads at once would only open and close others.
 CALLS_AT_ONCE = 10
+# How often a call is made in all, beside the client's own quick retries, and how long the pauses between may grow.
 ATTEMPTS = 6
 TRANSACTION_ATTEMPTS = 10
 FIRST_PAUSE_S = 0.05

@@ -358,7 +358,7 @@ def record_of(page: Page) -> Record:
         status=status,
         facts=_facts(values, dates, walk),
         referral=_referral(values.get("referral")),
-        evidence=_evidence(page, walk),
+        evidence=_evidence(page),
     )
 
 
@@ -426,6 +426,6 @@ def _referral(value: str | None) -> str | None:
     return host if is_host(host.partition(":")[0]) else None
 
 
-def _evidence(page: Page, walk: _Collector) -> str:
+def _evidence(page: Page) -> str:
     kept = [line.raw.strip() for line in page.lines if not line.comment][:24]
     return "\n".join(kept)[:2048]

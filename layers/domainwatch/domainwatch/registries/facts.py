@@ -97,7 +97,7 @@ LIMITS: Mapping[tuple[str, str], LimitFact] = {
 # No terms are known of most services. RDAP was made to be asked by machines and answers 429 when it is too much;
 # refusals halve what is asked. WHOIS servers rather stop answering, and the tightest common terms of larger
 # registries are one request per second.
-DEFAULT_LIMITS: Mapping[str, Limit] = {"rdap": Limit(per_s=2.0), "whois": Limit(per_s=1.0), "dns": Limit(per_s=50.0)}
+DEFAULT_LIMITS: Mapping[str, Limit] = {"rdap": Limit(per_s=2.0), "whois": Limit(per_s=1.0)}
 
 _ZONE_DATABASE = "Public Zone Database (MIT); 2026-07"
 _IDENTITY_DIGITAL = ServiceFact(at="https://rdap.identitydigital.services/rdap/", source=_ZONE_DATABASE)
